@@ -1,0 +1,196 @@
+"""`certbridge certificates`: look at certificates, correct them, revoke them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bridge.cli.group import LazyGroup
+from bridge.cli.session import Session, actor, pass_session
+from bridge.cli.typed import (
+    Assignment,
+    CertificateId,
+    json_option,
+    limit_option,
+    reason_option,
+    unknown_certificate,
+)
+from bridge.core import certificate_id
+from bridge.core.errors import ConfigError, PermanentError
+
+if TYPE_CHECKING:
+    from bridge.app import Bridge
+    from bridge.store.certificates import CertificateHit, FileRow
+    from bridge.store.transaction import Transaction
+
+CORRECTABLE = ("recipient.name", "recipient.email", "course.title", "completed_on", "expires_on")
+"""What `correct --set` may change, as `bridge.flow.amend` knows it; `fields.NAME` besides."""
+STATES = ("draft", "issued", "revoked", "erased")
+
+id_argument = click.argument("identifier", type=CertificateId(), metavar="ID")
+no_mail_option = click.option("--no-mail", is_flag=True, help="Do not write to the learner.")
+
+
+@click.group("certificates", cls=LazyGroup)
+def certificates() -> None:
+    """List, show, correct and revoke certificates. An ID may be typed in any spelling, or be the whole link."""
+
+
+@certificates.command("list")
+@click.option("--source", metavar="NAME", help="Of this source only.")
+@click.option("--state", type=click.Choice(STATES), help="In this state only.")
+@click.option("--text", metavar="WORDS", help="With these words: a name, an address, a course, an id.")
+@limit_option
+@json_option
+@pass_session
+def list_certificates(
+    session: Session, source: str | None, state: str | None, text: str | None, limit: int, as_json: bool
+) -> None:
+    """List certificates, newest first."""
+    from bridge.cli.output import print_json
+    from bridge.cli.shown import certificate as shown
+    from bridge.store import certificates as stored
+
+    wanted = session.source(source) if source else None
+
+    def look(tx: Transaction) -> list[CertificateHit]:
+        return stored.search(tx, text=text, state=state, source=wanted, limit=limit)
+
+    with session.bridge() as bridge:
+        found = bridge.store.read(look)
+        if as_json:
+            print_json([shown.as_json(hit, bridge.publisher.url(hit.certificate.id)) for hit in found])
+            return
+    page = session.page()
+    if not found:
+        page.say("No such certificates." if source or state or text else "No certificates yet.")
+        return
+    page.table(shown.COLUMNS, [shown.line(hit) for hit in found])
+    if len(found) == limit:
+        page.say("There may be more: --limit 1000, --text, --source and --state help to find them.", style="dim")
+
+
+@certificates.command("show")
+@id_argument
+@json_option
+@pass_session
+def show(session: Session, identifier: str, as_json: bool) -> None:
+    """Show one certificate: versions, files, deliveries, history and its link."""
+    from bridge.cli.shown.certificate import CertificatePage
+
+    with session.bridge() as bridge:
+        seen = CertificatePage.read(bridge.store, identifier, bridge.publisher.url(identifier))
+    if as_json:
+        seen.print_json()
+    else:
+        seen.print(session.page())
+
+
+@certificates.command("pdf")
+@id_argument
+@click.argument("out", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True), metavar="OUT.pdf")
+@click.option("--version", type=click.IntRange(1), help="An older version; else the present one.")
+@click.option("--force", is_flag=True, help="Overwrite OUT.pdf.")
+@pass_session
+def pdf(session: Session, identifier: str, out: Path, version: int | None, force: bool) -> None:
+    """Write the PDF of a certificate to OUT.pdf (- for standard output)."""
+    if str(out) != "-" and out.exists() and not force:
+        raise click.UsageError(f"{out} exists. Choose another name, or overwrite it with --force.")
+    with session.bridge() as bridge:
+        file = bridge.store.read(lambda tx: _file(tx, identifier, version))
+    if str(out) == "-":
+        click.get_binary_stream("stdout").write(file.bytes)
+        return
+    try:
+        out.write_bytes(file.bytes)
+    except OSError as error:
+        raise ConfigError(f"{out} cannot be written ({error.strerror}).") from error
+    click.echo(f"{out} written, {len(file.bytes):,} bytes")
+
+
+def _file(tx: Transaction, identifier: str, version: int | None) -> FileRow:
+    from bridge.store import certificates as stored
+
+    row = stored.get(tx, identifier)
+    if row is None:
+        raise unknown_certificate(identifier)
+    file = stored.file(tx, identifier, version or row.version, "pdf")
+    if file is None:
+        versions = ", ".join(str(said.n) for said in stored.versions_of(tx, identifier))
+        raise PermanentError(
+            f"Certificate {certificate_id.grouped(identifier)} is {row.state} and has no PDF of version "
+            f"{version or row.version}. Versions: {versions}.",
+            code="no_pdf",
+        )
+    return file
+
+
+@certificates.command("revoke")
+@id_argument
+@click.option("--yes", is_flag=True, help="Do not ask whether you are sure.")
+@no_mail_option
+@reason_option
+@json_option
+@pass_session
+def revoke(session: Session, identifier: str, yes: bool, no_mail: bool, reason: str, as_json: bool) -> None:
+    """Take a certificate back: page and PDF say so at once, with the reason; this cannot be undone."""
+    with session.bridge() as bridge:
+        _known(bridge, identifier)
+        if not yes and not as_json:
+            shown = certificate_id.grouped(identifier)
+            click.confirm(f"Revoke {shown} for ever? The reason is shown to everybody who opens it.", abort=True)
+        bridge.amending.revoke(identifier, reason=reason, actor=actor(), mail=not no_mail)
+        _say_amended(session, bridge, identifier, as_json=as_json)
+
+
+@certificates.command("correct")
+@id_argument
+@click.option(
+    "--set",
+    "changes",
+    type=Assignment(CORRECTABLE),
+    multiple=True,
+    required=True,
+    metavar="WORD=VALUE",
+    help="What it says from now on, such as 'recipient.name=Maria Silva'. May be repeated.",
+)
+@no_mail_option
+@reason_option
+@json_option
+@pass_session
+def correct(
+    session: Session,
+    identifier: str,
+    changes: tuple[tuple[str, str], ...],
+    no_mail: bool,
+    reason: str,
+    as_json: bool,
+) -> None:
+    """Make a new version with corrected words; id and link stay, and page and PDF say that it was corrected."""
+    with session.bridge() as bridge:
+        _known(bridge, identifier)
+        bridge.amending.correct(identifier, dict(changes), reason=reason, actor=actor(), mail=not no_mail)
+        _say_amended(session, bridge, identifier, as_json=as_json)
+
+
+def _known(bridge: Bridge, identifier: str) -> None:
+    from bridge.store import certificates as stored
+
+    if bridge.store.read(lambda tx: stored.get(tx, identifier)) is None:
+        raise unknown_certificate(identifier)
+
+
+def _say_amended(session: Session, bridge: Bridge, identifier: str, *, as_json: bool) -> None:
+    from bridge.cli.shown.certificate import CertificatePage
+
+    finished = bridge.finish_work()
+    seen = CertificatePage.read(bridge.store, identifier, bridge.publisher.url(identifier))
+    if as_json:
+        seen.print_json()
+        return
+    page = session.page()
+    seen.print(page)
+    if not finished:
+        page.say("The running certbridge sends what follows now.", style="dim")

@@ -1,0 +1,79 @@
+"""What a working configuration amounts to, source by source, and what is worth a second look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from bridge.app import mapping_files, shipped_mapping
+from bridge.config import Config, SourceConfig, live_refusals
+from bridge.core.mapping import CourseListing, Mapping, compile_mapping
+from bridge.flow.mappings import bundle_of
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedSource:
+    """One source without mistakes."""
+
+    name: str
+    connector: str
+    mode: str
+    mapping: str
+    courses: Sequence[CourseListing]
+    warnings: Sequence[str]
+    before_live: Sequence[str]
+    """What stands between a source in test mode and `mode: live`."""
+
+    @property
+    def listed(self) -> int:
+        """How many courses are listed by name."""
+        return sum(1 for course in self.courses if course.key)
+
+
+def compiled(config: Config, source: str) -> Mapping:
+    """Returns the mapping of a source as its file says now. Raises MappingError."""
+    return compile_mapping(bundle_of(mapping_files(config)[source], shipped_mapping))
+
+
+def checked(config: Config) -> list[CheckedSource]:
+    """Looks at every source of a configuration that has no mistakes."""
+    return [_checked(config, source, compiled(config, name)) for name, source in config.sources.items()]
+
+
+def _checked(config: Config, source: SourceConfig, mapping: Mapping) -> CheckedSource:
+    courses = mapping.courses()
+    return CheckedSource(
+        name=source.name,
+        connector=source.connector,
+        mode=source.mode,
+        mapping=source.mapping or f"{source.connector} (as shipped)",
+        courses=courses,
+        warnings=list(_warnings(config, source, mapping, courses)),
+        before_live=_before_live(config, source),
+    )
+
+
+def _before_live(config: Config, source: SourceConfig) -> list[str]:
+    return live_refusals(config, source.model_copy(update={"mode": "live"})) if source.mode == "test" else []
+
+
+def _warnings(
+    config: Config, source: SourceConfig, mapping: Mapping, courses: Sequence[CourseListing]
+) -> Iterator[str]:
+    if not courses:
+        yield f"{source.name}: no course is listed, and courses that are not listed are not issued: {mapping.name}."
+    for course in courses:
+        yield from _missing_fields(config, source, course)
+
+
+def _missing_fields(config: Config, source: SourceConfig, course: CourseListing) -> Iterator[str]:
+    from bridge.issuing.templates import fields_of, load_template
+
+    printed = fields_of(load_template(course.template, config.templates))
+    missing = sorted(printed - course.fields)
+    if missing:
+        which = f'course "{course.key}"' if course.key else "courses that are not listed"
+        yield (
+            f"{source.name}, {which}: the template {course.template} prints {', '.join(missing)}, but nobody gives "
+            f"{'it' if len(missing) == 1 else 'them'}. Add it under fields. ({course.template_mark or course.mark})"
+        )

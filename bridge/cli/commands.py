@@ -1,0 +1,51 @@
+"""The root of the command line: what there is, and the one option that every command shares."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bridge import __version__
+from bridge.cli.group import Entry, RootGroup
+from bridge.cli.session import Session
+
+COMMANDS = {
+    "demo": Entry("bridge.cli.demo:demo", "Show the whole loop on this machine, with stand-ins for the platforms."),
+    "init": Entry("bridge.cli.init:init", "Write a first configuration into a folder."),
+    "check": Entry("bridge.cli.check:check", "Find every mistake in configuration, mappings and templates."),
+    "serve": Entry("bridge.cli.serve:serve", "Run the bridge."),
+    "sources": Entry("bridge.cli.sources:sources", "The configured sources and their webhook addresses."),
+    "fields": Entry("bridge.cli.fields:fields", "The words a mapping can use, with an example of each."),
+    "try": Entry("bridge.cli.trial:trial", "Show what would become of an event, issuing nothing."),
+    "send": Entry("bridge.cli.send:send", "Sign a sample and post it to the running bridge."),
+    "find": Entry("bridge.cli.find:find", "Everything about one learner, certificate or course, in order of time."),
+    "events": Entry("bridge.cli.events:events", "What the sources sent: list, show, replay, release, cancel."),
+    "certificates": Entry("bridge.cli.certificates:certificates", "List, show, correct and revoke certificates."),
+    "outbox": Entry("bridge.cli.outbox:outbox", "Mails and write-backs: list, show, replay, cancel."),
+    "schema": Entry("bridge.cli.schema:schema", "Write the JSON Schemas that help editors complete and check."),
+}
+
+EPILOG = """Start with `certbridge demo`, then `certbridge init DIR`. Exit codes: 0 fine, 1 expected failure, 2 usage,
+3 unexpected."""
+
+
+@click.group(
+    cls=RootGroup,
+    entries=COMMANDS,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "-c",
+    "--config",
+    "config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The configuration; else CERTBRIDGE_CONFIG, else ./config.yaml.",
+)
+@click.version_option(__version__, "-V", "--version", prog_name="certbridge", message="%(prog)s %(version)s")
+@click.pass_context
+def certbridge(ctx: click.Context, config: Path | None) -> None:
+    """Turns "this learner completed this course" into a certificate, and closes the loop."""
+    ctx.obj = Session(config)

@@ -1,0 +1,55 @@
+"""`certbridge init`: a folder with everything a first start needs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bridge.core.wording import suggestion
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@click.command("init")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), metavar="DIR")
+@click.option(
+    "--connector",
+    "connectors",
+    multiple=True,
+    metavar="NAME",
+    help="Set up a source of this kind, such as moodle. May be repeated.",
+)
+def init(folder: Path, connectors: tuple[str, ...]) -> None:
+    """Write a commented configuration, a mapping to fill in and fresh keys into DIR; nothing is overwritten."""
+    from bridge.cli.schema import schema_texts, write_text
+    from bridge.config import discover_connectors, write_starter
+
+    known = discover_connectors()
+    for name in connectors:
+        if name not in known:
+            near = suggestion(name, list(known))
+            raise click.UsageError(f"There is no connector {name!r}{near or '.'} There are: {', '.join(known)}.")
+    written = write_starter(folder, known, connectors)
+    for name, text in schema_texts().items():
+        write_text(folder / name, text)
+        written.append(folder / name)
+    _say_next(folder, written)
+
+
+def _say_next(folder: Path, written: Sequence[Path]) -> None:
+    from bridge.cli.output import Page
+
+    page = Page()
+    page.title(f"Written to {folder}, for your eyes only")
+    page.say("  ".join(os.path.relpath(path, folder) for path in written), indent=2)
+    config = folder / "config.yaml"
+    page.heading("The next three steps")
+    page.say(f"1. Fill in {config}: who issues, and where your platform is. Your courses go into mappings/.", indent=2)
+    page.say(f"2. certbridge -c {config} check   names every mistake at once", indent=2)
+    page.say(f"3. certbridge -c {config} serve   runs, and shows the webhook address to paste", indent=2)
+    page.say()
+    page.say("Sources start in test mode: nothing real is sent before you write mode: live.", style="dim")

@@ -1,0 +1,28 @@
+"""The configuration: read once, checked whole, frozen; each module gets its own small part of it."""
+
+from bridge.config.discovery import discover_connectors
+from bridge.config.example import example
+from bridge.config.loading import load
+from bridge.config.models import Config, Issuer, Keys, Limits, Log, Mail, Server, Smtp, SourceConfig
+from bridge.config.refusals import live_refusals
+from bridge.config.schema import schemas
+from bridge.config.starter import starter, write_starter
+
+__all__ = [
+    "Config",
+    "Issuer",
+    "Keys",
+    "Limits",
+    "Log",
+    "Mail",
+    "Server",
+    "Smtp",
+    "SourceConfig",
+    "discover_connectors",
+    "example",
+    "live_refusals",
+    "load",
+    "schemas",
+    "starter",
+    "write_starter",
+]

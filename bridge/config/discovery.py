@@ -1,0 +1,52 @@
+"""Finds the connectors that are installed: the modules of the package `connectors`, and the entry points of others."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from importlib.metadata import entry_points
+from types import ModuleType
+from typing import Any, Final
+
+from bridge.core.connector import Connector
+from bridge.core.errors import ConfigError
+
+ENTRY_POINTS: Final = "certbridge.connectors"
+
+
+def discover_connectors() -> dict[str, type[Connector[Any]]]:
+    """Returns every installed connector by its name, sorted. Raises ConfigError naming a broken or doubled one."""
+    package = importlib.import_module("connectors")
+    found: dict[str, type[Connector[Any]]] = {}
+    for module in pkgutil.iter_modules(package.__path__):
+        connector = connector_in(importlib.import_module(f"connectors.{module.name}"))
+        _add(found, connector, f"connectors.{module.name}")
+    for entry in entry_points(group=ENTRY_POINTS):
+        _add(found, entry.load(), f"{entry.dist.name if entry.dist else 'an installed package'} ({entry.value})")
+    return dict(sorted(found.items()))
+
+
+def connector_in(module: ModuleType) -> type[Connector[Any]]:
+    """Returns the one connector class that a module defines. Raises ConfigError when there is none, or several."""
+    classes: list[type[Connector[Any]]] = [
+        item
+        for item in vars(module).values()
+        # A connector split over several modules is defined anywhere in its own package.
+        if _is_connector(item) and f"{item.__module__}.".startswith(f"{module.__name__}.")
+    ]
+    if len(classes) != 1:
+        named = ", ".join(item.__name__ for item in classes) or "none"
+        raise ConfigError(f"The module {module.__name__} must define exactly one Connector; found: {named}.")
+    return classes[0]
+
+
+def _is_connector(item: object) -> bool:
+    return isinstance(item, type) and issubclass(item, Connector) and not item.__abstractmethods__
+
+
+def _add(found: dict[str, type[Connector[Any]]], connector: object, origin: str) -> None:
+    if not isinstance(connector, type) or not issubclass(connector, Connector):
+        raise ConfigError(f"{origin} announces a connector, but it is none: {connector!r}.")
+    if connector.name in found and found[connector.name] is not connector:
+        raise ConfigError(f"Two connectors are named {connector.name!r}; the second comes from {origin}. Remove one.")
+    found[connector.name] = connector

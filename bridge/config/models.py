@@ -1,0 +1,371 @@
+"""Every setting there is, with its default, its limits and its description; the documentation is made from here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, Self
+from urllib.parse import unquote
+
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyAddress, SecretStr, SerializeAsAny, model_validator
+from pydantic.fields import FieldInfo
+
+from bridge.config.forms import (
+    DatabaseUrl,
+    EmailAddress,
+    FromConfig,
+    ListenAddress,
+    Locale,
+    PublicBase,
+    Secret,
+    Sender,
+    Since,
+    WebAddress,
+    ZoneName,
+)
+from bridge.core.connector import ConnectorSettings
+
+Header = Literal[
+    "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port", "x-forwarded-by"
+]
+
+
+class Section(BaseModel):
+    """A part of the configuration: frozen, and closed to settings it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_sections_are_absent(cls, data: Any) -> Any:
+        # `limits:` with every line below it commented out is what an untouched section looks like.
+        if not isinstance(data, dict):
+            return data
+        sections = {info.alias or name for name, info in cls.model_fields.items() if section_of(info) is not None}
+        return {key: value for key, value in data.items() if value is not None or key not in sections | {"sources"}}
+
+
+def section_of(info: FieldInfo) -> type[BaseModel] | None:
+    """Returns the model of a field that is a section of its own, or None."""
+    members = [info.annotation, *getattr(info.annotation, "__args__", ())]
+    found = [item for item in members if isinstance(item, type) and issubclass(item, BaseModel)]
+    return found[0] if found and not issubclass(found[0], SourceConfig) else None
+
+
+def _part(description: str) -> Any:
+    # An empty dictionary rather than an instance: it is validated with the context, which knows the folder.
+    return Field(default={}, description=description)
+
+
+class Issuer(Section):
+    """Who issues, as printed on every certificate."""
+
+    name: str = Field(
+        min_length=1,
+        max_length=200,
+        description="The organisation's name, as it is printed.",
+        examples=["Acme Academy"],
+    )
+    url: WebAddress | None = Field(
+        None, description="The organisation's web site, linked from certificates.", examples=["https://acme.example"]
+    )
+    email: EmailAddress | None = Field(
+        None, description="Where questions about a certificate go.", examples=["training@acme.example"]
+    )
+    zone: ZoneName = Field(
+        description="The time zone in which dates are printed, unless a mapping says otherwise.",
+        examples=["Europe/Berlin"],
+    )
+    locale: Locale = Field("en", description="The language of certificates and mails, unless a mapping says otherwise.")
+
+
+class Keys(Section):
+    """Keys of this installation; keep them, and keep a copy elsewhere."""
+
+    recipient: Secret = Field(
+        min_length=16,
+        description="Turns addresses into keys that nobody can guess. A new one breaks the link to older certificates.",
+        examples=["${CERTBRIDGE_RECIPIENT_KEY}"],
+    )
+    recipient_file: str | None = Field(
+        None, description="A file that holds `recipient`, instead of it.", examples=["keys/recipient.key"]
+    )
+
+
+class Smtp(Section):
+    """The mail server."""
+
+    host: str = Field(
+        min_length=1, max_length=253, pattern=r"^[\w.:-]+$", description="Its name.", examples=["smtp.acme.example"]
+    )
+    port: int | None = Field(
+        None, ge=1, le=65535, description="Default: 587 with starttls, 465 with tls, 25 with none.", examples=[587]
+    )
+    security: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="How the connection is protected; none is accepted only for a server on this machine."
+    )
+    username: str | None = Field(None, min_length=1, description="For the login, if there is one.", examples=["acme"])
+    password: Secret | None = Field(
+        None, description="Belongs to the user name.", examples=["${CERTBRIDGE_SMTP_PASSWORD}"]
+    )
+    password_file: str | None = Field(
+        None, description="A file that holds `password`, instead of it.", examples=["keys/smtp-password.key"]
+    )
+    timeout: float = Field(
+        30.0, gt=0, le=300, allow_inf_nan=False, description="Seconds that the server may be silent."
+    )
+    ca_file: FromConfig | None = Field(
+        None,
+        description="The certificate authority (PEM file) of a server inside your own network.",
+        examples=["keys/ca.pem"],
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.security == "none" and self.host not in {"localhost", "127.0.0.1", "::1"}:
+            raise ValueError("security: none would send mails readable over the network. Use starttls or tls.")
+        if (self.username is None) != (self.password is None):
+            raise ValueError("username and password belong together: set both or neither.")
+        return self
+
+
+class Mail(Section):
+    """How learners get their certificates."""
+
+    mode: Literal["off", "folder", "smtp"] = Field(
+        "off", description="off: deliveries are held; folder: mails become files; smtp: a mail server sends them."
+    )
+    sender: Sender | None = Field(
+        None,
+        alias="from",
+        description="The sender that learners see. Needed with mode smtp.",
+        examples=["Acme Academy <training@acme.example>"],
+    )
+    reply_to: EmailAddress | None = Field(
+        None, description="Where answers go, if not to the sender.", examples=["office@acme.example"]
+    )
+    folder: FromConfig = Field(Path("mail"), description="Where mode folder writes its files (*.eml).")
+    test_folder: FromConfig = Field(
+        Path("mail-test"), description="Where the mails of sources in mode test go, whatever the mode above is."
+    )
+    smtp: Smtp | None = Field(None, description="The mail server. Needed with mode smtp.")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.mode == "smtp" and self.smtp is None:
+            raise ValueError("mode smtp needs the mail server: write smtp: and below it, indented, host: and the rest.")
+        if self.mode == "smtp" and self.sender is None:
+            raise ValueError("mode smtp needs a sender: write from: Your Name <you@school.example>.")
+        return self
+
+
+class Limits(Section):
+    """What strangers and slow systems may use."""
+
+    body_bytes: int = Field(1 << 20, ge=1024, le=10 << 20, description="The largest webhook, in bytes.")
+    events_per_request: int = Field(1000, ge=1, le=100_000, description="The most events in one webhook.")
+    queued_writes: int = Field(
+        1000, ge=10, le=100_000, description="Requests that may wait for the database; then 503."
+    )
+    waiting_events: int = Field(
+        100_000, ge=100, le=10_000_000, description="Events that may wait to be worked on; then 503 (try again later)."
+    )
+    rejected_per_hour: int = Field(
+        200, ge=0, le=100_000, description="Refused requests kept per source and hour, so that they can be explained."
+    )
+    workers: int = Field(8, ge=1, le=128, description="Threads that ask vendors, send mail and write back.")
+    render_workers: int = Field(2, ge=1, le=64, description="Processes that draw certificates.")
+    render_seconds: int = Field(30, ge=1, le=600, description="The most seconds that drawing one certificate may take.")
+    render_bytes: int = Field(
+        512 << 20, ge=128 << 20, le=8 << 30, description="The most memory of one drawing process, in bytes."
+    )
+    pdf_bytes: int = Field(10 << 20, ge=65_536, le=100 << 20, description="The largest PDF, in bytes.")
+    connect_seconds: float = Field(
+        5.0, gt=0, le=60, allow_inf_nan=False, description="Seconds to reach a vendor's server."
+    )
+    read_seconds: float = Field(
+        30.0, gt=0, le=300, allow_inf_nan=False, description="Seconds that a vendor's server may be silent."
+    )
+    request_seconds: float = Field(
+        60.0, gt=0, le=600, allow_inf_nan=False, description="Seconds for one request to a vendor in all."
+    )
+    response_bytes: int = Field(
+        5 << 20, ge=65_536, le=100 << 20, description="The largest answer of a vendor, in bytes."
+    )
+
+
+class Server(Section):
+    """The web server inside certbridge; the defaults withstand slow and broken senders."""
+
+    threads: int = Field(12, ge=1, le=128, description="Requests answered at the same time.")
+    connections: int = Field(
+        800, ge=10, le=10_000, description="Connections open at the same time, slow ones included."
+    )
+    header_bytes: int = Field(32_768, ge=4096, le=262_144, description="The largest request header, in bytes.")
+    idle_seconds: int = Field(30, ge=1, le=600, description="Seconds after which a silent connection is closed.")
+    request_seconds: int = Field(60, ge=1, le=3600, description="Seconds from the first byte of a request to its last.")
+    stop_seconds: int = Field(
+        30, ge=1, le=3600, description="Seconds that running work gets to finish when certbridge stops."
+    )
+    allowed_hosts: tuple[str, ...] = Field(
+        (),
+        max_length=100,
+        description="Host names that are answered besides that of public_url and this machine's own. Default: none.",
+        examples=[["bridge.acme.example"]],
+    )
+    trusted_proxy: IPvAnyAddress | None = Field(
+        None,
+        description="The address of the one reverse proxy whose forwarded headers are believed.",
+        examples=["127.0.0.1"],
+    )
+    trusted_proxy_count: int = Field(1, ge=1, le=10, description="How many proxies stand in a row before certbridge.")
+    trusted_proxy_headers: tuple[Header, ...] = Field(
+        ("x-forwarded-for", "x-forwarded-proto"), description="The headers that are believed; forwarded stands alone."
+    )
+
+    @model_validator(mode="after")
+    def _one_kind_of_header(self) -> Self:
+        if "forwarded" in self.trusted_proxy_headers and len(self.trusted_proxy_headers) > 1:
+            raise ValueError("trusted_proxy_headers: forwarded cannot be mixed with the x-forwarded headers.")
+        return self
+
+
+class Log(Section):
+    """What certbridge says about its work, on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least important lines shown.")
+    form: Literal["auto", "text", "json"] = Field(
+        "auto", description="text for people, json for programs; auto: text on a terminal, json elsewhere."
+    )
+
+
+class SourceBlock(Section):
+    """What every source has, beside the settings of its connector."""
+
+    connector: str = Field(description="The kind of system.")
+    mode: Literal["test", "live"] = Field(
+        "test",
+        description="test: certificates are marked TEST, mails become files, nothing is written back; live: for real.",
+    )
+    mapping: str | None = Field(
+        None,
+        min_length=1,
+        description="Your mapping file, in the folder `mappings`. Default: the one shipped for this kind of system.",
+        examples=["school.yaml"],
+    )
+    since: Since | None = Field(
+        None,
+        description="Completions before this date get no certificate. Default: when this source was first started.",
+        examples=["2026-01-01"],
+    )
+    formerly: tuple[str, ...] = Field(
+        (),
+        max_length=20,
+        description="Earlier names of this source, so that its past stays known. Default: none.",
+        examples=[["academy"]],
+    )
+    allow_private: bool = Field(
+        False, description="Whether this system may be reached at an address inside your own network."
+    )
+    ca_file: FromConfig | None = Field(
+        None,
+        description="The certificate authority (PEM file) of a system inside your own network.",
+        examples=["keys/ca.pem"],
+    )
+
+
+class SourceConfig(SourceBlock):
+    """One configured source."""
+
+    name: str
+    settings: SerializeAsAny[ConnectorSettings]
+    since: datetime | None = None
+
+
+class Config(Section):
+    """The whole configuration."""
+
+    public_url: PublicBase = Field(
+        description="The address at which everybody reaches certbridge. QR codes on certificates carry it for years.",
+        examples=["https://certificates.acme.example"],
+    )
+    listen: ListenAddress = Field(
+        "127.0.0.1:8080",
+        description="Where the web server listens: this machine only, behind a reverse proxy with https.",
+    )
+    data_dir: FromConfig = Field(Path("data"), description="The folder of everything that certbridge stores.")
+    database: DatabaseUrl | None = Field(
+        None,
+        description="A SQLite file, or PostgreSQL for several machines. Default: the file certbridge.db in data_dir.",
+        examples=["postgresql+psycopg://certbridge:${CERTBRIDGE_DATABASE_PASSWORD}@db.acme.example/certbridge"],
+    )
+    database_file: str | None = Field(
+        None, description="A file that holds `database`, instead of it.", examples=["keys/database.key"]
+    )
+    mappings: FromConfig = Field(Path("mappings"), description="The folder of your mapping files.")
+    templates: FromConfig = Field(Path("templates"), description="The folder of your own certificate templates.")
+    allow_local_public_url: bool = Field(
+        False,
+        description="For rehearsals only: lets sources go live although public_url is not a public https address.",
+    )
+    issuer: Issuer = Field(description="Who issues, as printed on every certificate.")
+    keys: Keys = Field(description="Keys of this installation. Keep a copy elsewhere.")
+    mail: Mail = _part("How learners get their certificates.")
+    limits: Limits = _part("What strangers and slow systems may use.")
+    server: Server = _part("The web server. The defaults withstand slow and broken senders.")
+    log: Log = _part("What certbridge says about its work, on standard error.")
+    sources: dict[str, SourceConfig] = Field({}, description="The systems that report completions.")
+
+    @property
+    def database_url(self) -> str:
+        """The database's address; it may hold a password."""
+        return self.database.get_secret_value() if self.database else f"sqlite:///{self.data_dir / 'certbridge.db'}"
+
+    def mapping_path(self, source: str) -> Path | None:
+        """Returns the admin's mapping file of a source, or None when the shipped one is used as it is."""
+        name = self.sources[source].mapping
+        return self.mappings / name if name else None
+
+    def mail_folder(self) -> Path:
+        """Returns where mode folder writes."""
+        return self.mail.folder
+
+    def test_mail_folder(self) -> Path:
+        """Returns where the mails of sources in mode test go."""
+        return self.mail.test_folder
+
+    def recipient_key(self) -> bytes:
+        """Returns the key for hashing addresses."""
+        return self.keys.recipient.get_secret_value().encode()
+
+    def secrets(self) -> tuple[str, ...]:
+        """Returns every secret value, for redaction."""
+        return tuple(dict.fromkeys(_secrets(self)))
+
+
+def _secrets(value: object) -> Iterator[str]:
+    if isinstance(value, SecretStr):
+        yield from _parts_to_hide(value.get_secret_value())
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from _secrets(getattr(value, name))
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _secrets(item)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for item in value:
+            yield from _secrets(item)
+
+
+def _parts_to_hide(text: str) -> Iterator[str]:
+    scheme, mark, rest = text.partition("://")
+    if not mark:
+        yield text
+        return
+    # A database's address is no secret by itself; its password is, also where it stands alone and decoded.
+    _, colon, password = rest.rpartition("@")[0].partition(":")
+    if colon and password:
+        yield from (text, password, unquote(password))
+    elif not scheme.startswith(("sqlite", "postgresql")):
+        yield text

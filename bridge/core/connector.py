@@ -1,0 +1,206 @@
+"""The interface between the bridge and one kind of source system; connectors do no input or output of their own."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import ClassVar, Generic, Literal, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from bridge.core.models import (
+    Certificate,
+    InboundRequest,
+    JsonObject,
+    Received,
+    Reply,
+    SignedRequest,
+    SourceEvent,
+)
+from bridge.core.retry import check_status
+
+
+class ConnectorSettings(BaseModel):
+    """What an admin sets for one source of this kind; secrets are `SecretStr`, names and help are the documentation."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+S = TypeVar("S", bound=ConnectorSettings)
+
+
+# -- talking to the vendor -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ApiResponse:
+    """A vendor's answer: status, lower-cased headers, at most the size cap of the client in bytes."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    url: str
+    """Without query; safe to show."""
+
+    def json(self) -> object:
+        """Reads the body as JSON. Raises ValueError when it is not."""
+        return json.loads(self.body.decode("utf-8"))
+
+
+class ApiClient(Protocol):
+    """The one way out to a vendor: time-outs, size cap, pinned host, redaction, one token refresh on 401."""
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        form: Sequence[tuple[str, str]] | None = None,
+        json: object = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> ApiResponse:
+        """Sends one request to `path` below the base URL (or an absolute URL on one of the connector's hosts).
+
+        Every answer passes `Connector.check` before it is returned.
+        Raises TemporaryError (network, time-out, too large, or what `check` decides) and PermanentError.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How to reach the vendor's API; kept until it expires or the vendor answers 401."""
+
+    base_url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Sent with every request; every value is redacted wherever requests are shown."""
+    expires_in: float | None = None
+    """Seconds, or None for no known end."""
+
+
+class Memo(Protocol):
+    """What a write-back step remembers between attempts; each `save` is on disk when it returns."""
+
+    def get(self, key: str) -> str | None: ...
+
+    def save(self, key: str, value: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One named effect in the source system; `target` is everything needed to find the record."""
+
+    name: str
+    target: Mapping[str, str]
+    title: str
+    """What it does, for people: "course note for Maria Silva"."""
+    lock_key: str | None = None
+    """Steps with the same key never run at the same time (read, change, write)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Proof that a step took effect: what was written, and that it was read back."""
+
+    summary: str
+    """For people: "Moodle note 17 in course 2"."""
+    confirmed: bool
+    """True when it was read back from the vendor."""
+    details: JsonObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Events found by one poll request and the cursor that goes with them; both are committed together."""
+
+    events: Sequence[SourceEvent]
+    cursor: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of `certbridge doctor`."""
+
+    level: Literal["ok", "warning", "error"]
+    message: str
+
+
+# -- the connector -------------------------------------------------------------------------------
+
+
+class Connector(ABC, Generic[S]):
+    """Understands one kind of source system; one instance per configured source."""
+
+    # What you declare.
+    name: ClassVar[str]
+    """Module name, mapping name and `connector:` in the configuration."""
+    title: ClassVar[str]
+    """The vendor's own spelling."""
+    docs_url: ClassVar[str]
+    """The vendor's page on webhooks."""
+    Settings: ClassVar[type[ConnectorSettings]]
+    event_types: ClassVar[frozenset[str]]
+    """The vendor's event names this connector understands."""
+    same_within: ClassVar[timedelta] = timedelta(0)
+    """Two completions of one learner and course this close together are one (a poll's minute, a webhook's second)."""
+
+    def __init__(self, settings: S) -> None:
+        self.settings = settings
+
+    # What you write.
+    @abstractmethod
+    def verify(self, request: InboundRequest) -> None:
+        """Raises SignatureError unless the request is authentic; compares bytes in constant time."""
+
+    @abstractmethod
+    def parse(self, request: InboundRequest) -> Sequence[SourceEvent]:
+        """Cuts an authentic request into events; an empty list is fine. Raises PayloadError."""
+
+    @abstractmethod
+    def sign(self, body: bytes, headers: Mapping[str, str], now: datetime) -> SignedRequest:
+        """Makes a sample authentic with the configured secret, for `certbridge send` and the tests."""
+
+    # What you may write.
+    def reply(self, received: Received) -> Reply:
+        """Answers the vendor; the default is JSON with what became of the request."""
+        body = {"outcome": received.outcome, "reason": received.reason, "events": list(received.events)}
+        headers = {"Content-Type": "application/json"}
+        if received.retry_after is not None:
+            headers["Retry-After"] = str(max(1, round(received.retry_after)))
+        return Reply(received.status, json.dumps(body).encode(), headers)
+
+    def hosts(self) -> Sequence[str]:
+        """Names the hosts (`lms.example`, `*.salesforce.com`) this source may call; nothing else is reachable."""
+        return ()
+
+    def authenticate(self, api: ApiClient) -> Access | None:
+        """Returns base URL and credentials, asking the vendor for a token if need be; None: this source has no API."""
+        return None
+
+    def check(self, response: ApiResponse) -> None:
+        """Raises the error, with its retry decision, that this answer stands for; the default reads the status."""
+        check_status(response.status, response.headers)
+
+    def enrich(self, event: SourceEvent, api: ApiClient) -> SourceEvent:
+        """Completes a thin event over the vendor's API. Raises TemporaryError, UnconfirmedError, PermanentError, HeldError."""
+        return event
+
+    def poll(self, api: ApiClient, cursor: JsonObject, now: datetime) -> Iterator[Page]:
+        """Yields what the vendor knows and we may have missed, a page and its cursor at a time."""
+        return iter(())
+
+    def write_back_steps(self, certificate: Certificate, event: SourceEvent) -> Sequence[Step]:
+        """Plans the effects in the source system when a certificate is issued, corrected or revoked; in order."""
+        return ()
+
+    def write_back(self, step: Step, certificate: Certificate, memo: Memo, api: ApiClient) -> Receipt:
+        """Makes one step true, whatever an earlier attempt left behind, and reads it back."""
+        raise LookupError(f"{self.title} has no write-back step {step.name!r}")
+
+    def diagnose(self, api: ApiClient) -> Iterator[Finding]:
+        """Tries what this source needs and says what is missing."""
+        return iter(())

@@ -1,0 +1,320 @@
+"""Decides about one event: ignored, held for a person, or a completion with everything a certificate is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Final, Literal
+
+from bridge.core.dates import Validity
+from bridge.core.expressions import Text
+from bridge.core.mapping_layers import CourseIndex, CourseSpec, EventSpec, Line, Rule, RuleSet
+from bridge.core.mapping_rules import Judge
+from bridge.core.mapping_words import (
+    MAX_FIELD,
+    MAX_LINE,
+    Defaults,
+    Fault,
+    Gap,
+    Holding,
+    TraceLine,
+    Words,
+    label,
+    traced,
+)
+from bridge.core.models import Completion, Course, Held, Ignored, MailChoice, Outcome, Recipient, SourceEvent
+from bridge.core.recipients import MAX_NAME, read_address
+from bridge.core.text import as_text, one_line, shown, storable
+from bridge.core.transforms import pick
+
+OVERRIDES: Final[Mapping[str, str]] = {
+    "recipient.name": "the learner's name",
+    "recipient.email": "the learner's e-mail address; empty: no mail",
+    "course.title": "the title as printed",
+    "completed_on": "the date of completion, such as 2026-01-31",
+    "released": "yes: a person has decided; hold rules and the list of courses do not count",
+}
+"""The words a person may set when an event is released; `fields.NAME` for custom fields and the score comes on top."""
+
+_YES: Final = frozenset({"yes", "true", "1", "on"})
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What became of an event, and how."""
+
+    outcome: Outcome
+    trace: tuple[TraceLine, ...]
+
+
+@dataclass(frozen=True)
+class Rulebook:
+    """Everything a mapping says, ready to decide with."""
+
+    events: Mapping[str, EventSpec]
+    every: CourseSpec
+    courses: Mapping[str, CourseSpec]
+    index: CourseIndex
+    other_courses: Line[Literal["hold", "skip", "issue"]]
+
+
+def decide(book: Rulebook, event: SourceEvent, defaults: Defaults, overrides: Mapping[str, str]) -> Decision:
+    """Decides about one event; never raises for what the event holds."""
+    if event.skip is not None:
+        return Decision(Ignored(code="not_wanted", reason=event.skip), ())
+    if event.event_type not in book.events:
+        handled = ", ".join(book.events)
+        reason = f"The mapping has no entry for {shown(event.event_type)} events; it has one for: {handled}."
+        return Decision(Ignored(code="event_type", reason=reason), ())
+    case = _Case(book, event, defaults, overrides)
+    outcome = case.outcome()
+    return Decision(outcome, tuple(case.words.trace))
+
+
+class _Stop(Exception):
+    """The decision is made."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__()
+        self.outcome = outcome
+
+
+class _Case:
+    """One event under decision."""
+
+    def __init__(self, book: Rulebook, event: SourceEvent, defaults: Defaults, overrides: Mapping[str, str]) -> None:
+        self.book = book
+        self.event = event
+        self.overrides = overrides
+        self.released = overrides.get("released", "").strip().lower() in _YES
+        self.words = Words(event, book.events[event.event_type], defaults, overrides)
+        self.listed = self._listed()
+        self.course = self.listed or book.every
+        self.judge = Judge(self.words, self.course, overrides, released=self.released)
+        self.rules: RuleSet = self.course.rules.over(book.events[event.event_type].rules)
+
+    def outcome(self) -> Outcome:
+        try:
+            self._check_overrides()
+            self._skip()
+            self._check_listed()
+            self._issue()
+            self._hold()
+            return self._completion()
+        except _Stop as stop:
+            return stop.outcome
+        except Holding as holding:
+            return Held(code=holding.code, reason=self._who() + str(holding))
+
+    # -- rules -----------------------------------------------------------------------------------
+
+    def _skip(self) -> None:
+        for rule in self.rules.of("skip_if"):
+            if self.judge.decided(rule, when_unclear=False):
+                reason = rule.because or f"{self.judge.finding(rule)}, so it is skipped."
+                self._decide(Ignored(code="skip_if", reason=f"{self._who()}{reason} (Rule: {rule.mark})"), rule)
+
+    def _issue(self) -> None:
+        for rule in self.rules.of("issue_if"):
+            if not self.judge.decided(rule, when_unclear=True):
+                reason = rule.because or self.judge.unmet(rule)
+                self._decide(Ignored(code="issue_if", reason=f"{self._who()}{reason} (Rule: {rule.mark})"), rule)
+
+    def _hold(self) -> None:
+        for rule in self.rules.of("hold_if"):
+            if self.released:
+                self.judge.note(rule, "released by a person")
+            elif self.judge.decided(rule, when_unclear=False):
+                reason = rule.because or f"{self.judge.finding(rule)}, so a person has to decide."
+                self._decide(Held(code="hold_if", reason=f"{self._who()}{reason} (Rule: {rule.mark})"), rule)
+
+    def _decide(self, outcome: Outcome, rule: Rule) -> None:
+        self.judge.note(rule, "decided")
+        raise _Stop(outcome)
+
+    # -- the course --------------------------------------------------------------------------------
+
+    def _listed(self) -> CourseSpec | None:
+        course, short = self.words.find("course"), self.words.find("course short name")
+        mapped = [course] if isinstance(course, str) else []
+        return self.book.index.find(mapped, short if isinstance(short, str) else None)
+
+    def _check_listed(self) -> None:
+        if self.listed is not None:
+            note = f'the entry "{self.listed.key}"'
+            self.words.trace.append(TraceLine("courses", self.listed.key, "", self.listed.mark, note))
+            return
+        course = as_text(self.words.need("course"))
+        policy, mark = self.book.other_courses.value, self.book.other_courses.mark
+        note = "not listed; released by a person" if self.released else "not listed"
+        self.words.trace.append(TraceLine("other_courses", policy, course, mark, note))
+        if policy == "issue" or self.released:
+            return
+        line = f"{course}: {self._title() or 'Title of the course'}"
+        if policy == "skip":
+            raise _Stop(Ignored(code="course_not_listed", reason=f"{self._who()}The course is not listed. ({mark})"))
+        reason = f'The course is not listed. If it shall have certificates, write "{line}" under courses. ({mark})'
+        raise Holding("course_not_listed", reason)
+
+    def _title(self) -> str:
+        """Returns the title as printed, or an empty text when there is none (yet)."""
+        try:
+            return self._printed_title()
+        except Holding:
+            return ""
+
+    def _printed_title(self) -> str:
+        if self.overrides.get("course.title", "").strip():
+            return self._one_line(self.overrides["course.title"], "course title")
+        line = self.course.settings.get("title")
+        if line is None:
+            return self._one_line(self.words.need("course title"), "course title")
+        text: Any = line.value
+        if isinstance(text, dict):
+            text = text[pick({language: language for language in text}, self.words.locale)]
+        return self._one_line(self.words.work_out(text, "course title", line.mark), "course title")
+
+    def _one_line(self, value: object, word: str, most: int = MAX_LINE) -> str:
+        try:
+            text = one_line(as_text(value))
+        except ValueError as failure:
+            raise Holding("bad_value", f"The {label(word)} cannot be used: {failure}") from None
+        if len(text) > most:
+            raise Holding("too_long", f"The {label(word)} has more than {most} characters: {shown(text)}.")
+        if not text:
+            raise Gap(word, f"the {label(word)}", "empty", None).holding()
+        return text
+
+    # -- the completion ------------------------------------------------------------------------------
+
+    def _completion(self) -> Completion:
+        if not self.event.subject:
+            raise Holding("missing_value", "The event names no learner: it has no id to know them by.")
+        completed_on = self.words.need("completed_on")
+        completed_at = self.words.find("completed_at")
+        assert isinstance(completed_on, date)
+        return Completion(
+            subject=self.event.subject,
+            keys=self.event.keys,
+            recipient=Recipient(name=self._one_line(self.words.need("name"), "name", MAX_NAME), email=self._email()),
+            course=self._course(),
+            completed_at=completed_at if isinstance(completed_at, datetime) else None,
+            completed_on=completed_on,
+            zone=self.words.zone,
+            expires_on=self._expires_on(completed_on),
+            locale=self.words.locale,
+            template=str(self._setting("template", "classic")),
+            again=self._again(),
+            fields=self._fields(),
+            mail=self._mail(),
+        )
+
+    def _email(self) -> str | None:
+        if self.overrides.get("recipient.email") == "":
+            return None
+        found = self.words.find("email")
+        if isinstance(found, Gap) and not found.path:
+            # The mapping has no line for it: this source knows no addresses.
+            return None
+        return self._address(self.words.need("email"))
+
+    def _address(self, value: object) -> str:
+        try:
+            return read_address(as_text(value))
+        except ValueError as failure:
+            raise Holding("bad_email", f"{failure} Correct it at the source, or set it when releasing.") from None
+
+    def _course(self) -> Course:
+        short = self.words.find("course short name")
+        return Course(
+            id=self._one_line(self.words.need("course"), "course"),
+            title=self._printed_title(),
+            short_name=short[:MAX_LINE] if isinstance(short, str) else None,
+        )
+
+    def _setting(self, name: str, default: object) -> object:
+        line = self.course.settings.get(name)
+        value = line.value if line else default
+        if line is not None:
+            written = value.text if isinstance(value, Validity) else traced(value)
+            self.words.trace.append(TraceLine(name, written, written, line.mark))
+        return value
+
+    def _again(self) -> Literal["reuse", "renew", "hold"]:
+        value: Any = self._setting("again", "reuse")
+        again: Literal["reuse", "renew", "hold"] = value
+        return again
+
+    def _expires_on(self, completed_on: date) -> date | None:
+        validity = self._setting("valid", None)
+        if not isinstance(validity, Validity):
+            return None
+        try:
+            return validity.expires_on(completed_on)
+        except ValueError as failure:
+            mark = self.course.settings["valid"].mark
+            reason = (
+                f"{failure} ({completed_on.isoformat()}): the certificate would be expired from the start. ({mark})"
+            )
+            raise Holding("already_expired", reason[0].upper() + reason[1:]) from None
+
+    def _fields(self) -> dict[str, str]:
+        values: dict[str, object] = {"score": self.words.find("score"), **self.words.fields}
+        for name, line in self.course.fields.items():
+            if f"fields.{name}" not in self.overrides:
+                values[name] = self.words.work_out(line.value, name, line.mark)
+                note = "from the course settings"
+                self.words.trace.append(
+                    TraceLine(f"fields.{name}", line.value.source, traced(values[name]), line.mark, note)
+                )
+        return {name: self._field_text(name, value) for name, value in values.items() if not isinstance(value, Gap)}
+
+    def _field_text(self, name: str, value: object) -> str:
+        if isinstance(value, Fault):
+            raise value.holding()
+        try:
+            text = storable(as_text(value))
+        except ValueError as failure:
+            raise Holding("bad_value", f"The field {name} cannot be used: {failure}") from None
+        if len(text) > MAX_FIELD:
+            raise Holding("too_long", f"The field {name} has more than {MAX_FIELD:,} characters.")
+        return text
+
+    def _mail(self) -> MailChoice:
+        if not self._setting("mail.send", True):
+            return MailChoice(send=False)
+        copies: Any = self.course.settings.get("mail.cc")
+        found = [address for text in (copies.value if copies else ()) for address in self._copies(text, copies)]
+        answer: Any = self.course.settings.get("mail.reply_to")
+        replies = self._copies(answer.value, answer, word="mail.reply_to") if answer else []
+        return MailChoice(cc=tuple(dict.fromkeys(found)), reply_to=replies[0] if replies else None)
+
+    def _copies(self, text: Text, line: Line[object], word: str = "mail.cc") -> Sequence[str]:
+        """Returns the addresses that a text, a list or the name of a field gives; a blank one is left out."""
+        plain = text.source.strip()
+        if not text.roots and "@" not in plain:
+            value = self.judge.field(plain) if plain in self.course.fields else self.words.need(plain)
+        else:
+            value = self.words.work_out(text, word, line.mark)
+        values = value if isinstance(value, list | tuple) else [value]
+        addresses = [self._address(item) for item in values if str(item).strip()]
+        self.words.trace.append(TraceLine(word, text.source, ", ".join(addresses)[:MAX_LINE], line.mark))
+        return addresses
+
+    # -- for people ----------------------------------------------------------------------------------
+
+    def _check_overrides(self) -> None:
+        for word in self.overrides:
+            if word not in OVERRIDES and not word.startswith("fields."):
+                raise Holding(
+                    "bad_override", f'"{word[:60]}" cannot be set. Allowed: {", ".join(OVERRIDES)}, fields.NAME.'
+                )
+
+    def _who(self) -> str:
+        name, email = self.words.find("name"), self.words.find("email")
+        known = next((text for text in (name, email) if isinstance(text, str)), f"learner {self.event.subject or '?'}")
+        course = self.words.find("course")
+        title = self._title() or f"course {course if isinstance(course, str) else '?'}"
+        who = f"{known[:MAX_NAME]}, {title}. "
+        return who[0].upper() + who[1:] if not isinstance(name, str) and not isinstance(email, str) else who

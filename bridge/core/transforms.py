@@ -1,0 +1,336 @@
+"""The transforms that a mapping may use as filters: `{{ data.completed | epoch }}`; this table is the whole list."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import ROUND_HALF_UP, Decimal
+from html.parser import HTMLParser
+from typing import Final, TypeVar
+
+from jinja2 import Undefined
+
+from bridge.core import dates
+from bridge.core.text import MAX_TEXT, as_text, one_line, shown
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Transform:
+    """One transform: what it does in a line, and an example."""
+
+    name: str
+    function: Callable[..., object]
+    help: str
+    example: str
+    takes_missing: bool = False
+    """It gets missing values too, instead of the event being held."""
+
+
+# -- dates -----------------------------------------------------------------------------------------
+
+
+def iso(value: object, zone: str | None = None) -> datetime | date:
+    """Reads an ISO 8601 time or date; `zone` for times without offset. Raises ValueError."""
+    return value if isinstance(value, date) else _named(value, lambda: dates.read_iso(as_text(value), zone))
+
+
+def epoch(value: object) -> datetime:
+    """Reads seconds since 1970. Raises ValueError."""
+    return _named(value, lambda: dates.read_epoch(value))
+
+
+def epoch_ms(value: object) -> datetime:
+    """Reads milliseconds since 1970. Raises ValueError."""
+    return _named(value, lambda: dates.read_epoch(value, per_second=1000))
+
+
+def local(value: object, pattern: str, zone: str) -> datetime:
+    """Reads a local time by a strptime pattern. Raises ValueError."""
+    return _named(value, lambda: dates.read_local(as_text(value), pattern, zone))
+
+
+def date_only(value: object, zone: str | None = None) -> date:
+    """Drops the time: as written, or as a calendar in `zone` shows it. Raises ValueError."""
+    if isinstance(value, str):
+        if zone is None:
+            value = value.strip()[:10]
+        value = iso(value, zone)
+    if not isinstance(value, date):
+        raise ValueError(f"{shown(value)}: it is not a date.")
+    if not isinstance(value, datetime):
+        return value
+    return dates.civil(value, zone) if zone else value.date()
+
+
+# -- text ------------------------------------------------------------------------------------------
+
+_SMALL: Final = frozenset(
+    "af al and bin binti da das de del della den der des di dos du e el ibn la le ten ter van von y zu".split()  # noqa: SIM905
+)
+
+
+def name_case(value: object) -> str:
+    """Writes an all-capitals or all-lower-case name as names are written; leaves every other name alone."""
+    text = one_line(as_text(value))
+    if not (text.isupper() or text.islower()):
+        return text
+    words = text.lower().split(" ")
+    return " ".join(word if at and word in _SMALL else _capital(word) for at, word in enumerate(words))
+
+
+def _capital(word: str) -> str:
+    parts = re.split(r"(['’-])", word)
+    word = "".join(part[:1].upper() + part[1:] for part in parts)
+    return re.sub(r"^Mc(\w)(?=\w)", lambda match: "Mc" + match[1].upper(), word)
+
+
+def strip_html(value: object) -> str:
+    """Removes tags and comments and resolves entities; a tag that separates lines becomes a space."""
+    parser = _Words()
+    # Python's parser stops with an AssertionError at marked sections it does not know.
+    parser.feed(as_text(value).replace("<![", "&lt;!["))
+    parser.close()
+    return " ".join("".join(parser.parts).split())
+
+
+class _Words(HTMLParser):
+    _HIDDEN: Final = frozenset({"script", "style"})
+    _INLINE: Final = frozenset({"a", "b", "em", "font", "i", "small", "span", "strong", "sub", "sup", "u"})
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.parts: list[str] = []
+        self._hidden = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._hidden += tag in self._HIDDEN
+        if tag not in self._INLINE:
+            self.parts.append(" ")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._hidden = max(0, self._hidden - (tag in self._HIDDEN))
+        if tag not in self._INLINE:
+            self.parts.append(" ")
+
+    def handle_data(self, data: str) -> None:
+        if not self._hidden:
+            self.parts.append(data)
+
+
+def unescape(value: object) -> str:
+    """Turns `&amp;` into `&`, once."""
+    return html.unescape(as_text(value))
+
+
+_SPAN: Final = re.compile(r"<span\b([^<>]{0,200})>([^<]{0,2000})</span>", re.IGNORECASE)
+_SPAN_LANG: Final = re.compile(r"""\blang\s*=\s*["']?([A-Za-z0-9_-]{1,20})""", re.IGNORECASE)
+_MLANG: Final = re.compile(r"\{mlang\s+([A-Za-z0-9_, -]{1,100})\}(.{0,2000}?)\{mlang\}", re.IGNORECASE | re.DOTALL)
+
+
+def multilang(value: object, locale: str = "") -> str:
+    """Picks one language from `<span lang="en" class="multilang">` or `{mlang en}` texts.
+
+    The order is that of `pick`. Neighbouring texts form one group; text around a group stays.
+    """
+    return _one_language(_one_language(as_text(value), _MLANG, _mlang, locale), _SPAN, _span, locale)
+
+
+def _mlang(match: re.Match[str]) -> tuple[list[str], str] | None:
+    return [code.strip() for code in match[1].split(",")], match[2]
+
+
+def _span(match: re.Match[str]) -> tuple[list[str], str] | None:
+    language = _SPAN_LANG.search(match[1])
+    return ([language[1]], match[2]) if language and "multilang" in match[1].lower() else None
+
+
+def _one_language(
+    text: str,
+    pattern: re.Pattern[str],
+    read: Callable[[re.Match[str]], tuple[list[str], str] | None],
+    locale: str,
+) -> str:
+    result, end = "", 0
+    group: dict[str, str] = {}
+    for match in pattern.finditer(text):
+        found = read(match)
+        if found is None:
+            continue
+        between = text[end : match.start()]
+        if group and between.strip():
+            result += pick(group, locale)
+            group = {}
+        if not group:
+            result += between
+        for code in found[0]:
+            group.setdefault(code, found[1])
+        end = match.end()
+    return result + (pick(group, locale) if group else "") + text[end:]
+
+
+def pick(value: object, locale: str = "") -> str:
+    """Picks one language from a section such as `{en: Fire Safety, de: Brandschutz}`.
+
+    In this order: the locale, its language, another region of it, `other`, English, the first. Raises ValueError.
+    """
+    if not isinstance(value, dict) or not value:
+        raise ValueError(f"{shown(value)}: it is not a section with one entry per language.")
+    wanted = _code(locale)
+    codes = {_code(key): key for key in reversed(value) if isinstance(key, str) and value[key] is not None}
+    relatives = [code for code in codes if code.split("-")[0] == wanted.split("-")[0]]
+    for code in (wanted, wanted.split("-")[0], *reversed(relatives), "other", "en"):
+        if code in codes:
+            return as_text(value[codes[code]])
+    return as_text(next(entry for entry in (*value.values(), "") if entry is not None))
+
+
+def _code(language: str) -> str:
+    return language.strip().lower().replace("_", "-")
+
+
+# -- choosing --------------------------------------------------------------------------------------
+
+
+def first_of(value: object, *others: object) -> object:
+    """Returns the first value that is there and not blank."""
+    for item in (value, *others):
+        if not _is_blank(item):
+            return item
+    missing = [item for item in (value, *others) if isinstance(item, Undefined)]
+    return missing[0] if missing else ""
+
+
+def default(value: object, fallback: object = "") -> object:
+    """Returns the value, or `fallback` when it is missing, null or blank."""
+    return fallback if _is_blank(value) else value
+
+
+def _is_blank(value: object) -> bool:
+    return isinstance(value, Undefined) or value is None or (isinstance(value, str) and not value.strip())
+
+
+def split_name(value: object) -> dict[str, str]:
+    """Splits "Maria da Silva" or "da Silva, Maria" into `first` and `last`."""
+    text = one_line(as_text(value))
+    if "," in text:
+        last, _, first = text.partition(",")
+    else:
+        first, _, last = text.partition(" ")
+    return {"first": first.strip(), "last": last.strip()}
+
+
+def lookup(value: object, table: Mapping[str, object], default: object = None) -> object:
+    """Replaces a value by the entry of a table. Raises ValueError when there is neither entry nor default."""
+    if not isinstance(table, Mapping):
+        raise ValueError("lookup needs a table: {{ value | lookup({'a': 'b'}) }}.")
+    found = table.get(as_text(value), default)
+    if found is None:
+        raise ValueError(f"{shown(value)}: the lookup table has no such entry.")
+    return found
+
+
+# -- numbers, lists, small things ------------------------------------------------------------------
+
+
+def number(value: object, decimal: str = ".") -> int | Decimal:
+    """Reads "87,5", "1 234.50" or "80 %" as a number; `decimal` is its decimal sign. Raises ValueError."""
+    if decimal not in {".", ","}:
+        raise ValueError("the decimal sign of number is '.' or ','.")
+    text = re.sub(r"[\s  ']", "", as_text(value)).removesuffix("%")
+    grouping = "," if decimal == "." else "."
+    if re.fullmatch(rf"[+-]?\d{{1,3}}(\{grouping}\d{{3}})+(\{decimal}\d+)?", text):
+        text = text.replace(grouping, "")
+    if not re.fullmatch(rf"[+-]?\d{{1,18}}(\{decimal}\d{{1,18}})?", text):
+        raise ValueError(f"{shown(value)}: it is not a number.")
+    return _plain(Decimal(text.replace(decimal, ".")))
+
+
+def rounded(value: object, places: int = 0) -> int | Decimal:
+    """Rounds half up to so many decimal places. Raises ValueError."""
+    if not isinstance(places, int) or not 0 <= places <= 9:
+        raise ValueError("round takes 0 to 9 decimal places.")
+    exact = Decimal(number(as_text(value)))
+    return _plain(exact.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP))
+
+
+def _plain(value: Decimal) -> int | Decimal:
+    return int(value) if value == value.to_integral_value() else value
+
+
+def join(value: object, separator: str = ", ") -> str:
+    """Joins a list to a text. Raises ValueError."""
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"{shown(value)}: it is not a list.")
+    texts = [as_text(item) for item in value]
+    if sum(map(len, texts)) + len(texts) * len(separator) > MAX_TEXT:
+        raise ValueError(f"the joined list has more than {MAX_TEXT:,} characters.")
+    return separator.join(texts)
+
+
+def replace(value: object, old: str, new: str = "") -> str:
+    """Replaces every `old` by `new`. Raises ValueError."""
+    text = as_text(value)
+    if not old:
+        raise ValueError("replace needs the text to be replaced.")
+    if len(text) + text.count(old) * len(new) > MAX_TEXT:
+        raise ValueError(f"the text has more than {MAX_TEXT:,} characters after replace.")
+    return text.replace(old, new)
+
+
+def upper(value: object) -> str:
+    """Writes a text in capitals."""
+    return as_text(value).upper()
+
+
+def lower(value: object) -> str:
+    """Writes a text in small letters."""
+    return as_text(value).lower()
+
+
+def trim(value: object) -> str:
+    """Removes spaces at both ends."""
+    return as_text(value).strip()
+
+
+def _named(value: object, read: Callable[[], _T]) -> _T:
+    try:
+        return read()
+    except ValueError as failure:
+        raise ValueError(f"{shown(value)}: {failure}") from None
+
+
+_LIST: Final = (
+    Transform("iso", iso, "ISO 8601 date or time; zone= for times without offset", "{{ data.ended | iso }}"),
+    Transform("epoch", epoch, "seconds since 1970, whole or not", "{{ data.ended | epoch }}"),
+    Transform("epoch_ms", epoch_ms, "milliseconds since 1970", "{{ data.ended | epoch_ms }}"),
+    Transform(
+        "local",
+        local,
+        "a local time: its form (%d day, %m month, %Y year, %H hour, %M minute) and its zone",
+        "{{ data.ended | local('%d/%m/%Y %H:%M', 'Europe/Lisbon') }}",
+    ),
+    Transform("date_only", date_only, "drops the time; zone= converts first", "{{ data.ended | date_only }}"),
+    Transform("name_case", name_case, "MARIA DA SILVA to Maria da Silva", "{{ data.name | name_case }}"),
+    Transform("strip_html", strip_html, "removes tags, resolves entities", "{{ data.title | strip_html }}"),
+    Transform("unescape", unescape, "&amp; to &", "{{ data.title | unescape }}"),
+    Transform("multilang", multilang, "one language of a multi-language text", "{{ data.title | multilang(locale) }}"),
+    Transform("pick", pick, "one language of a section {en: ..., de: ...}", "{{ data.titles | pick(locale) }}"),
+    Transform("first_of", first_of, "the first that is not blank", "{{ data.a | first_of(data.b) }}", True),
+    Transform("default", default, "another value when it is missing", "{{ data.a | default('none') }}", True),
+    Transform("split_name", split_name, "first and last name", "{{ (data.name | split_name).first }}"),
+    Transform("lookup", lookup, "a value from a table", "{{ data.level | lookup({'1': 'Basic'}, default='Other') }}"),
+    Transform("number", number, 'a number from "87,5" or "80 %"', "{{ data.grade | number(',') }}"),
+    Transform("round", rounded, "rounds half up", "{{ data.grade | round(1) }}"),
+    Transform("join", join, "a list as text", "{{ data.tags | join(', ') }}"),
+    Transform("replace", replace, "replaces a part of a text", "{{ data.title | replace('Copy of ', '') }}"),
+    Transform("upper", upper, "capitals", "{{ data.country | upper }}"),
+    Transform("lower", lower, "small letters", "{{ data.code | lower }}"),
+    Transform("trim", trim, "no spaces at the ends", "{{ data.code | trim }}"),
+)
+
+TRANSFORMS: Final[Mapping[str, Transform]] = {transform.name: transform for transform in _LIST}

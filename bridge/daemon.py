@@ -1,0 +1,170 @@
+"""Runs an assembled bridge: the web server, the workers, and an orderly end on SIGTERM."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from bridge.app import Bridge, open_bridge
+from bridge.config import Config
+from bridge.observe import configure_logging
+from bridge.store import certificates, history
+from bridge.store.engine import Transaction
+from bridge.web.application import create_app
+from bridge.web.doors import Doors, PublicCertificate, WebSettings
+from bridge.web.server import Server, ServerLimits, TrustedProxy
+from bridge.web.server import serve as serve_web
+
+log = structlog.get_logger(__name__)
+
+DRAIN = 30.0
+"""Seconds that work in progress gets after SIGTERM; what is not done by then is taken over after its lease."""
+
+
+@dataclass
+class Running:
+    """A bridge that serves and works."""
+
+    bridge: Bridge
+    server: Server
+    _stopping: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def url(self) -> str:
+        """The address on this machine."""
+        host = self.bridge.config.listen.rpartition(":")[0].strip("[]") or "127.0.0.1"
+        shown = "127.0.0.1" if host in ("0.0.0.0", "::", "*") else host  # noqa: S104 (compared, not bound)
+        return f"http://{shown}:{self.server.port}"
+
+    def stop(self) -> None:
+        """Ends in order: not ready, claim nothing, answer who is waiting, finish what is in work."""
+        self._stopping.set()
+        self.bridge.workers.stop(timeout=DRAIN)
+        self.server.close()
+        self.bridge.store.checkpoint()
+
+
+@contextmanager
+def running(config: Config) -> Iterator[Running]:
+    """Serves and works for as long as the block lasts."""
+    with open_bridge(config, role="daemon") as bridge:
+        stopping = threading.Event()
+        bridge.renderer()  # children start now, not with the first certificate
+        bridge.workers.start()
+        try:
+            server = serve_web(
+                create_app(_doors(bridge, stopping)),
+                config.listen,
+                _limits(config),
+                proxy=_proxy(config),
+                https=config.public_url.startswith("https:"),
+            )
+        except BaseException:
+            bridge.workers.stop(timeout=DRAIN)
+            raise
+        run = Running(bridge, server, stopping)
+        try:
+            yield run
+        finally:
+            run.stop()
+
+
+def serve(config: Config, *, on_ready: Callable[[Running], None] | None = None) -> None:
+    """Runs until SIGTERM or SIGINT; a second signal ends at once (nothing is lost: leases run out)."""
+    told = threading.Event()
+
+    def stop(_number: int, _frame: object) -> None:
+        if told.is_set():
+            os._exit(1)
+        told.set()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        with running(config) as run:
+            for warning in run.bridge.store.warnings():
+                log.warning("store", warning=warning)
+            log.info("ready", url=run.url, sources=sorted(run.bridge.sources))
+            if on_ready is not None:
+                on_ready(run)
+            told.wait()
+            log.info("stopping")
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _doors(bridge: Bridge, stopping: threading.Event) -> Doors:
+    config = bridge.config
+
+    def certificate(identifier: str) -> PublicCertificate | None:
+        return bridge.store.read(lambda tx: _public(bridge, tx, identifier))
+
+    def pdf(identifier: str) -> bytes | None:
+        return bridge.store.read(lambda tx: _pdf(tx, identifier))
+
+    def readiness() -> Sequence[str]:
+        if stopping.is_set():
+            return ["certbridge is stopping."]
+        problems = list(bridge.store.problems())
+        if not bridge.workers.alive():
+            problems.append("The workers do not run.")
+        return problems
+
+    settings = WebSettings(
+        public_url=config.public_url,
+        issuer_name=config.issuer.name,
+        allowed_hosts=config.server.allowed_hosts,
+        body_bytes=config.limits.body_bytes,
+    )
+    return Doors(settings, bridge.receiver.receive, certificate, pdf, readiness)
+
+
+def _public(bridge: Bridge, tx: Transaction, identifier: str) -> PublicCertificate | None:
+    certificate = bridge.publisher.find(tx, identifier)
+    if certificate is None or certificate.state == "draft":
+        return None
+    corrections = [line for line in history.timeline(tx, certificate_id=identifier) if line.kind == "certificate.corrected"]
+    zone = ZoneInfo(certificate.data.zone)
+    corrected_on = corrections[-1].at.astimezone(zone).date() if corrections else None
+    renewal = certificates.renewal_of(tx, identifier)
+    renewed_by = renewal.id if renewal is not None and renewal.state != "draft" else None
+    return PublicCertificate(certificate, corrected_on, renewed_by)
+
+
+def _pdf(tx: Transaction, identifier: str) -> bytes | None:
+    row = certificates.get(tx, identifier)
+    if row is None or row.state == "draft":
+        return None
+    file = certificates.file(tx, identifier, row.version, "pdf")
+    return file.bytes if file else None
+
+
+def _limits(config: Config) -> ServerLimits:
+    server = config.server
+    return ServerLimits(
+        threads=server.threads,
+        connections=server.connections,
+        header_bytes=server.header_bytes,
+        body_bytes=config.limits.body_bytes,
+        idle_seconds=server.idle_seconds,
+        request_seconds=server.request_seconds,
+    )
+
+
+def _proxy(config: Config) -> TrustedProxy | None:
+    server = config.server
+    if server.trusted_proxy is None:
+        return None
+    return TrustedProxy(
+        str(server.trusted_proxy), server.trusted_proxy_count, frozenset(server.trusted_proxy_headers)
+    )
+
+
+__all__ = ["Running", "configure_logging", "running", "serve"]

@@ -1,0 +1,166 @@
+"""Changes an issued certificate on a person's word: correct makes a new version, revoke ends it; the id stays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from bridge.core import certificate_id
+from bridge.core.errors import PermanentError, TemporaryError
+from bridge.core.models import Certificate, CertificateData, Completion, SourceEvent
+from bridge.core.source import Source
+from bridge.flow.issue import PDF
+from bridge.flow.plan import Planner
+from bridge.flow.templates import Templates
+from bridge.flow.view import Publisher
+from bridge.issuing.renderer import Renderer
+from bridge.issuing.preflight import preflight
+from bridge.store import certificates, history, inbox
+from bridge.store.engine import Store, Transaction
+
+Occasion = Literal["corrected", "revoked"]
+
+WORDS = {
+    "recipient.name": "the learner's name",
+    "recipient.email": "the learner's address",
+    "course.title": "the course title",
+    "completed_on": "the completion date, as 2026-11-23",
+    "expires_on": "the expiry date, as 2026-11-23, or empty for none",
+}
+"""What a correction may change; `fields.<name>` besides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Amending:
+    """Corrects and revokes; used by commands, beside a running bridge or without one."""
+
+    store: Store
+    sources: Mapping[str, Source]
+    renderer: Callable[[], Renderer]
+    templates: Templates
+    publisher: Publisher
+    planner: Planner
+    wake: Callable[[], None]
+
+    def correct(self, identifier: str, changes: Mapping[str, str], *, reason: str, actor: str, mail: bool) -> Certificate:
+        """Makes a new version with the changed words, tells the learner (unless told not to) and the source.
+
+        Raises LookupError (unknown id), PermanentError (cannot be corrected), HeldError (cannot be printed).
+        """
+        now = self._issued(identifier, "corrected")
+        data = change(now.data, changes)
+        if data == now.data:
+            raise PermanentError("Nothing would change: every given value is already on the certificate.")
+        preflight(data)
+        amended = now.model_copy(update={"data": data, "version": now.version + 1})
+        return self._publish(amended, "corrected", reason=reason, actor=actor, mail=mail)
+
+    def revoke(self, identifier: str, *, reason: str, actor: str, mail: bool) -> Certificate:
+        """Ends a certificate: page and PDF say so at once, the source is told; the reason is public.
+
+        Raises LookupError (unknown id) and PermanentError (not issued, or revoked already).
+        """
+        now = self._issued(identifier, "revoked")
+        amended = now.model_copy(
+            update={
+                "version": now.version + 1,
+                "state": "revoked",
+                "revoke_reason": reason,
+                "revoked_at": self.store.read(lambda tx: tx.now),
+            }
+        )
+        return self._publish(amended, "revoked", reason=reason, actor=actor, mail=mail)
+
+    def _issued(self, identifier: str, occasion: Occasion) -> Certificate:
+        now = self.store.read(lambda tx: self.publisher.certificate(tx, identifier))
+        if now.state != "issued":
+            shown = certificate_id.grouped(identifier)
+            raise PermanentError(f"Certificate {shown} is {now.state}; only an issued one can be {occasion}.")
+        return now
+
+    def _publish(self, amended: Certificate, occasion: Occasion, *, reason: str, actor: str, mail: bool) -> Certificate:
+        before = self.store.read(lambda tx: certificates.version(tx, amended.id, amended.version - 1))
+        if before is None:
+            raise LookupError(f"certificate {amended.id} has no version {amended.version - 1}")
+        today = self.store.read(lambda tx: tx.now).astimezone(ZoneInfo(amended.data.zone)).date()
+        job = self.templates.job(amended, before.template_sha, status=occasion, corrected_on=today)
+        pdf = self.renderer().render(job)
+
+        def write(tx: Transaction) -> None:
+            n = certificates.add_version(
+                tx,
+                amended.id,
+                data=amended.data,
+                template_sha=before.template_sha,
+                mapping_sha=before.mapping_sha,
+                by=actor,
+                reason=reason,
+            )
+            if n != amended.version:
+                raise TemporaryError("Somebody else changed this certificate at the same moment; look at it and try again.")
+            certificates.put_file(tx, amended.id, n, "pdf", PDF, pdf)
+            if occasion == "revoked":
+                certificates.revoke(tx, amended.id, reason=reason)
+            certificates.publish(tx, amended.id, n)
+            self._plan(tx, amended, occasion, mail=mail)
+            history.add(
+                tx,
+                f"certificate.{occasion}",
+                actor=actor,
+                test=amended.test,
+                certificate_id=amended.id,
+                data={"version": n, "reason": reason},
+            )
+            tx.after_commit(self.wake)
+
+        self.store.transact(write)
+        return amended
+
+    def _plan(self, tx: Transaction, amended: Certificate, occasion: Occasion, *, mail: bool) -> None:
+        source = self.sources.get(amended.source)
+        certified = certificates.get(tx, amended.id)
+        row = inbox.of_completion(tx, certified.completion_id) if certified else None
+        if source is None or row is None or row.completion is None:
+            return
+        completion = Completion.model_validate(row.completion)
+        choice = completion.mail if mail else completion.mail.model_copy(update={"send": False})
+        event: SourceEvent = row.record or row.event
+        self.planner.plan(tx, amended, choice, source, event, occasion=occasion)
+
+
+def change(data: CertificateData, changes: Mapping[str, str]) -> CertificateData:
+    """Returns the data with dotted words replaced. Raises PermanentError for a word or date it does not know."""
+    recipient, course, fields = dict(data.recipient), dict(data.course), dict(data.fields)
+    top: dict[str, object] = {}
+    for word, value in changes.items():
+        match word.split(".", maxsplit=1):
+            case ["recipient", "name" | "email" as key]:
+                recipient[key] = value.strip()
+            case ["course", "title"]:
+                course["title"] = value.strip()
+            case ["completed_on" | "expires_on" as key]:
+                top[key] = _date(word, value)
+            case ["fields", key] if key:
+                fields[key] = value.strip()
+            case _:
+                known = ", ".join((*WORDS, "fields.<name>"))
+                raise PermanentError(f"{word!r} cannot be corrected; these can: {known}.")
+    if "completed_on" in top and top["completed_on"] is None:
+        raise PermanentError("completed_on cannot be empty.")
+    return CertificateData.model_validate(
+        {**data.model_dump(), **top, "recipient": recipient, "course": course, "fields": fields}
+    )
+
+
+def _date(word: str, value: str) -> date | None:
+    if not value.strip():
+        return None
+    try:
+        return date.fromisoformat(value.strip())
+    except ValueError as error:
+        raise PermanentError(f"{word}: {value!r} is not a date; write it as 2026-11-23.") from error
+
+

@@ -1,0 +1,280 @@
+"""Issues a certificate once for each completion: reserve (transaction), render (none open), commit (transaction)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from bridge.core import certificate_id
+from bridge.core.errors import TemporaryError
+from bridge.core.models import Certificate, CertificateData, Completion, SourceEvent, State
+from bridge.core.source import Source
+from bridge.flow.lease import LostLeaseError
+from bridge.flow.plan import Planner
+from bridge.flow.templates import Templates
+from bridge.flow.view import Publisher
+from bridge.issuing.renderer import Renderer
+from bridge.issuing.preflight import preflight
+from bridge.observe import crash_point
+from bridge.store import certificates, completions, history, inbox
+from bridge.store.engine import Store, Transaction
+
+log = structlog.get_logger(__name__)
+
+PDF = "application/pdf"
+WAIT_FOR_TWIN = 2.0
+"""Seconds until an event looks again whether another event about the same completion is through."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How an inbox row ends."""
+
+    state: State
+    code: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Reserved:
+    """A draft that is ours to render."""
+
+    completion_id: int
+    certificate: Certificate
+    template_sha: str
+
+
+@dataclass(frozen=True, slots=True)
+class Issuing:
+    """Issues certificates; every instance may run in any number of threads and on any number of nodes."""
+
+    store: Store
+    renderer: Callable[[], Renderer]
+    templates: Templates
+    publisher: Publisher
+    planner: Planner
+    wake: Callable[[], None]
+
+    def issue(
+        self, row: inbox.InboxRow, source: Source, event: SourceEvent, completion: Completion, mapping_sha: str
+    ) -> Result | None:
+        """Makes the certificate of one completion exist, whatever repeats, races or crashed before.
+
+        Returns how the row ends, or None when it was settled together with the certificate.
+        Raises HeldError (cannot be printed; a person decides), TemporaryError, LostLeaseError.
+        """
+        data = self.publisher.data(completion, issued_on=completion.completed_on)
+        preflight(data)
+        template_sha = self.templates.version(completion.template)
+
+        def reserve(tx: Transaction) -> Result | _Reserved:
+            return _Reservation(self, tx, row, source, completion, mapping_sha, template_sha).make()
+
+        reserved = self.store.transact(reserve)
+        crash_point("after_reserve")
+        if isinstance(reserved, Result):
+            return reserved
+        pdf = self.renderer().render(self.templates.job(reserved.certificate, reserved.template_sha))
+        crash_point("after_render")
+        crash_point("before_commit")
+        self.store.transact(lambda tx: self._commit(tx, row, source, event, completion, reserved, pdf))
+        crash_point("after_commit")
+        log.info("issued", certificate=reserved.certificate.id, source=source.name, test=source.test)
+        return None
+
+    def _commit(
+        self,
+        tx: Transaction,
+        row: inbox.InboxRow,
+        source: Source,
+        event: SourceEvent,
+        completion: Completion,
+        reserved: _Reserved,
+        pdf: bytes,
+    ) -> None:
+        draft = reserved.certificate
+        settled = inbox.settle(tx, row.id, row.lease_token or "", state=State.DONE, code="issued", stage="issued")
+        if not settled:
+            raise LostLeaseError
+        row_now = certificates.get(tx, draft.id)
+        said = certificates.version(tx, draft.id, draft.version)
+        if row_now is not None and row_now.state == "draft":
+            if said is None or said.data != draft.data:
+                # Another event about this completion changed the draft while we rendered it.
+                raise TemporaryError("The certificate changed while it was rendered.", code="twin")
+            certificates.put_file(tx, draft.id, draft.version, "pdf", PDF, pdf)
+            certificates.publish(tx, draft.id, draft.version)
+            issued = draft.model_copy(update={"state": "issued"})
+            self.planner.plan(tx, issued, completion.mail, source, event, occasion="issued")
+            history.add(
+                tx,
+                "certificate.issued",
+                actor="bridge",
+                test=source.test,
+                certificate_id=draft.id,
+                inbox_id=row.id,
+                data={"version": draft.version},
+            )
+        tx.after_commit(self.wake)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reservation:
+    """One attempt to reserve: finds the completion this event is about, or makes it and its draft certificate."""
+
+    issuing: Issuing
+    tx: Transaction
+    row: inbox.InboxRow
+    source: Source
+    completion: Completion
+    mapping_sha: str
+    template_sha: str
+
+    def make(self) -> Result | _Reserved:
+        found = self._known() or self._same()
+        if found is None:
+            decided = self._decide_cycle()
+            if isinstance(decided, Result):
+                return decided
+            found = decided
+        completions.add_keys(self.tx, found, self.completion.keys)
+        self._link(found)
+        return self._certificate(found)
+
+    def _known(self) -> completions.CompletionRow | None:
+        if self.row.completion_id is not None:
+            return completions.get(self.tx, self.row.completion_id)
+        return completions.by_keys(self.tx, self.source.name, self.source.test, self.completion.keys)
+
+    def _same(self) -> completions.CompletionRow | None:
+        for known in self._cycles():
+            if _same_completion(self.completion, known, self.source.connector.same_within.total_seconds()):
+                return known
+        return None
+
+    def _decide_cycle(self) -> completions.CompletionRow | Result:
+        while True:
+            cycles = self._cycles()
+            if cycles and self.completion.again == "hold" and "released" not in self.row.overrides:
+                return Result(State.HELD, "completed_again", self._again_reason(cycles[-1]))
+            if cycles and self.completion.again == "reuse":
+                return cycles[-1]
+            created = completions.create(
+                self.tx,
+                source=self.source.name,
+                test=self.source.test,
+                subject=self.completion.subject,
+                course=self.completion.course.id,
+                cycle=cycles[-1].cycle + 1 if cycles else 1,
+                completed_at=self.completion.completed_at,
+                completed_on=self.completion.completed_on,
+            )
+            # None: another event just created it; look again, it may well be this very completion.
+            same = created or self._same()
+            if same is not None:
+                return same
+
+    def _cycles(self) -> Sequence[completions.CompletionRow]:
+        return completions.all_cycles(
+            self.tx, self.source.name, self.source.test, self.completion.subject, self.completion.course.id
+        )
+
+    def _again_reason(self, last: completions.CompletionRow) -> str:
+        return (
+            f"{self.completion.recipient.name} completed {self.completion.course.title} again on "
+            f"{self.completion.completed_on}; the last time was {last.completed_on}. The mapping says `again: hold`: "
+            "release this event to issue a new certificate."
+        )
+
+    def _link(self, found: completions.CompletionRow) -> None:
+        linked = inbox.link(
+            self.tx,
+            self.row.id,
+            self.row.lease_token or "",
+            completion_id=found.id,
+            completion=self.completion.model_dump(mode="json"),
+            mapping_sha=self.mapping_sha,
+            stage="reserved",
+        )
+        if not linked:
+            raise LostLeaseError
+
+    def _certificate(self, found: completions.CompletionRow) -> Result | _Reserved:
+        existing = certificates.of_completion(self.tx, found.id)
+        if existing is None:
+            return self._reserved(found, self._create_draft(found))
+        if existing.state != "draft":
+            return _already(existing, self.completion)
+        if inbox.others_active(self.tx, found.id, before=self.row.id):
+            raise TemporaryError(
+                "Another event about the same completion is being worked on.", code="twin", retry_after=WAIT_FOR_TWIN
+            )
+        # A crash, a hold or a fenced worker left a draft: the same id, with what is true now.
+        data = self.issuing.publisher.data(self.completion, issued_on=existing.issued_on)
+        certificates.update_draft(
+            self.tx,
+            existing.id,
+            data=data,
+            template_sha=self.template_sha,
+            mapping_sha=self.mapping_sha,
+            recipient_key=self.issuing.publisher.recipient_key(data.recipient.email),
+        )
+        return self._reserved(found, existing.id)
+
+    def _create_draft(self, found: completions.CompletionRow) -> str:
+        issued_on = _civil(self.tx.now, self.completion.zone)
+        data = self.issuing.publisher.data(self.completion, issued_on=issued_on)
+        earlier = [known for known in self._cycles() if known.cycle < found.cycle]
+        renews = certificates.of_completion(self.tx, earlier[-1].id) if earlier else None
+        return certificates.create_draft(
+            self.tx,
+            id=certificate_id.new(),
+            completion_id=found.id,
+            test=self.source.test,
+            issuer=data.issuer.name,
+            issued_on=issued_on,
+            expires_on=data.expires_on,
+            zone=data.zone,
+            locale=data.locale,
+            visibility="public",
+            recipient_key=self.issuing.publisher.recipient_key(data.recipient.email),
+            renews=renews.id if renews else None,
+            data=data,
+            template_sha=self.template_sha,
+            mapping_sha=self.mapping_sha,
+            by="bridge",
+            reason="issued",
+        ).id
+
+    def _reserved(self, found: completions.CompletionRow, identifier: str) -> _Reserved:
+        certificate = self.issuing.publisher.certificate(self.tx, identifier)
+        return _Reserved(found.id, certificate, self.template_sha)
+
+
+def _same_completion(completion: Completion, known: completions.CompletionRow, within: float) -> bool:
+    if completion.completed_at is None or known.completed_at is None:
+        return completion.completed_on == known.completed_on
+    return abs((completion.completed_at - known.completed_at).total_seconds()) <= within
+
+
+def _already(existing: certificates.CertificateRow, completion: Completion) -> Result:
+    shown = certificate_id.grouped(existing.id)
+    if existing.state == "issued":
+        return Result(State.DONE, "already_issued", f"Certificate {shown} was already issued for this completion.")
+    if existing.state == "revoked":
+        reason = (
+            f"Certificate {shown} of {completion.recipient.name} was revoked ({existing.revoke_reason}). "
+            "Nothing is issued again for the same completion without a person."
+        )
+        return Result(State.IGNORED, "revoked", reason)
+    return Result(State.IGNORED, "erased", f"Certificate {shown} was erased; nothing is issued again for this completion.")
+
+
+def _civil(moment: datetime, zone: str) -> date:
+    return moment.astimezone(ZoneInfo(zone)).date()
+
+

@@ -1,0 +1,135 @@
+"""The mapping in force for each source: read from its file, shared through the store, replaced while running."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from bridge.core.errors import MappingError, Problem
+from bridge.core.mapping import Mapping as CompiledMapping
+from bridge.core.mapping import MappingBundle, compile_mapping, gather
+from bridge.store import artifacts, history
+from bridge.store.engine import Store, Transaction
+
+log = structlog.get_logger(__name__)
+
+KIND = "mapping"
+
+
+@dataclass(frozen=True, slots=True)
+class MappingFile:
+    """Where the admin's mapping of one source lives; without a path the shipped one is used as it is."""
+
+    source: str
+    name: str
+    path: Path | None
+
+
+@dataclass(slots=True)
+class _Shelf:
+    mapping: CompiledMapping
+    seen: str | None = None
+    """Hash of the files this node last looked at, working or not, so that a broken edit is reported once."""
+
+
+@dataclass
+class Mappings:
+    """Keeps the compiled mappings; a broken edit never replaces a working version."""
+
+    store: Store
+    files: Mapping[str, MappingFile]
+    shipped: Callable[[str], str | None]
+    node: str
+    problems: dict[str, str] = field(default_factory=dict)
+    """Source name to what is wrong with its file now; empty when all is well."""
+    _shelves: dict[str, _Shelf] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def current(self, source: str) -> CompiledMapping:
+        """Returns the mapping in force. Raises KeyError for a source that was not started."""
+        return self._shelves[source].mapping
+
+    def start(self) -> None:
+        """Loads every mapping. Raises MappingError with the problems of all of them."""
+        problems: list[Problem] = []
+        for source in self.files:
+            try:
+                bundle = self._bundle(source)
+                self._put_in_force(source, bundle, compile_mapping(bundle))
+            except MappingError as error:
+                problems.extend(error.problems)
+        if problems:
+            raise MappingError(problems)
+
+    def refresh(self) -> None:
+        """Takes over edited files, and versions another node put in force; called on a schedule."""
+        with self._lock:
+            for source in self.files:
+                self._refresh_from_file(source)
+                self._refresh_from_store(source)
+
+    def _refresh_from_file(self, source: str) -> None:
+        shelf = self._shelves[source]
+        try:
+            bundle = self._bundle(source)
+            if bundle.sha256 in (shelf.seen, shelf.mapping.sha256):
+                if bundle.sha256 == shelf.mapping.sha256:
+                    self.problems.pop(source, None)
+                return
+            shelf.seen = bundle.sha256
+            mapping = compile_mapping(bundle)
+        except MappingError as error:
+            self._report(source, error)
+            return
+        self._put_in_force(source, bundle, mapping)
+        log.info("mapping replaced", source=source, version=mapping.sha256[:12])
+
+    def _report(self, source: str, error: MappingError) -> None:
+        text = f"{error}\nNothing changed: the version in force stays in use."
+        if self.problems.get(source) != text:
+            self.problems[source] = text
+            log.error("mapping refused", source=source, problems=text)
+
+    def _refresh_from_store(self, source: str) -> None:
+        active = self.store.read(lambda tx: artifacts.active(tx, KIND, source))
+        if active is None or active.sha256 == self.current(source).sha256:
+            return
+        stored = self.store.read(lambda tx: artifacts.get(tx, active.sha256))
+        if stored is not None:
+            mapping = compile_mapping(MappingBundle.unpack(stored.bytes))
+            self._shelves[source].mapping = mapping
+            log.info("mapping taken over", source=source, version=mapping.sha256[:12], by=active.by)
+
+    def _put_in_force(self, source: str, bundle: MappingBundle, mapping: CompiledMapping) -> None:
+        def write(tx: Transaction) -> None:
+            sha = artifacts.put(tx, KIND, source, bundle.pack())
+            active = artifacts.active(tx, KIND, source)
+            if active is None or active.sha256 != sha:
+                artifacts.activate(tx, KIND, source, sha, self.node)
+                history.add(tx, "mapping.activated", actor=self.node, data={"source": source, "sha256": sha})
+
+        self.store.transact(write)
+        self._shelves[source] = _Shelf(mapping, bundle.sha256)
+        self.problems.pop(source, None)
+
+    def _bundle(self, source: str) -> MappingBundle:
+        return bundle_of(self.files[source], self.shipped)
+
+
+def bundle_of(file: MappingFile, shipped: Callable[[str], str | None]) -> MappingBundle:
+    """Reads a mapping and everything it extends. Raises MappingError."""
+    if file.path is None:
+        text = shipped(file.name)
+    else:
+        try:
+            text = file.path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            raise MappingError(f"{file.path}: the mapping of source {file.source!r} cannot be read: {reason}") from error
+    if text is None:
+        raise MappingError(f"source {file.source!r}: there is no shipped mapping named {file.name!r}")
+    return gather(file.path.name if file.path else f"{file.name}.yaml", text, shipped)

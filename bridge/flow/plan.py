@@ -1,0 +1,125 @@
+"""Plans what follows from a certificate: one outbox row for each effect, written with the certificate itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bridge.core.models import Certificate, MailChoice, SourceEvent, State
+from bridge.core.source import Source
+from bridge.store import outbox
+from bridge.store.engine import Transaction
+
+Occasion = Literal["issued", "corrected", "revoked"]
+
+MAIL = "mail"
+TEST_MAIL = "test-mail"
+WRITE_BACK = "write_back"
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """Why a delivery does not go out by itself."""
+
+    state: State
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """Turns a certificate into outbox rows; decides what is sent, held or left out, never sends."""
+
+    mail_is_set_up: bool
+
+    def plan(
+        self,
+        tx: Transaction,
+        certificate: Certificate,
+        mail: MailChoice,
+        source: Source,
+        event: SourceEvent,
+        *,
+        occasion: Occasion,
+        resend: str = "",
+    ) -> list[int]:
+        """Writes the rows of one occasion and returns their ids; rows that exist already stay as they are.
+
+        `resend` makes the rows new ones: a person asked for the effects again.
+        """
+        mark = f"{certificate.id}:{certificate.version}:{occasion}{resend}"
+        planned = [self._mail(tx, certificate, mail, occasion, mark)]
+        planned += self._write_backs(tx, certificate, source, event, mark)
+        return [row for row in planned if row is not None]
+
+    def _mail(
+        self, tx: Transaction, certificate: Certificate, mail: MailChoice, occasion: Occasion, mark: str
+    ) -> int | None:
+        verdict = self._mail_verdict(certificate, mail)
+        target = {
+            "to": certificate.data.recipient.email,
+            "cc": list(mail.cc),
+            "reply_to": mail.reply_to,
+            "occasion": occasion,
+        }
+        return outbox.put(
+            tx,
+            outbox.NewDelivery(
+                kind=MAIL,
+                destination=TEST_MAIL if certificate.test else MAIL,
+                step="mail",
+                test=certificate.test,
+                certificate_id=certificate.id,
+                version=certificate.version,
+                target=target,
+                payload=None,
+                dedupe_key=f"mail:{mark}",
+                after_id=None,
+                lock_key=None,
+                state=verdict.state if verdict else State.READY,
+                code=verdict.code if verdict else None,
+                reason=verdict.reason if verdict else None,
+            ),
+        )
+
+    def _mail_verdict(self, certificate: Certificate, mail: MailChoice) -> _Verdict | None:
+        if not mail.send:
+            return _Verdict(State.IGNORED, "mail_off", "The mapping says `mail: {send: no}` for this course.")
+        if certificate.data.recipient.email is None:
+            return _Verdict(State.IGNORED, "no_address", "The source gave no e-mail address for this learner.")
+        if not self.mail_is_set_up and not certificate.test:
+            return _Verdict(
+                State.HELD, "mail_not_set_up", "Mail is not set up: set `mail:` in the configuration, then replay this delivery."
+            )
+        return None
+
+    def _write_backs(
+        self, tx: Transaction, certificate: Certificate, source: Source, event: SourceEvent, mark: str
+    ) -> list[int | None]:
+        rows: list[int | None] = []
+        after: int | None = None
+        for step in source.connector.write_back_steps(certificate, event):
+            row = outbox.put(
+                tx,
+                outbox.NewDelivery(
+                    kind=WRITE_BACK,
+                    destination=source.name,
+                    step=step.name,
+                    test=certificate.test,
+                    certificate_id=certificate.id,
+                    version=certificate.version,
+                    target={"title": step.title, **step.target},
+                    payload=None,
+                    dedupe_key=f"write_back:{source.name}:{step.name}:{mark}",
+                    after_id=after,
+                    lock_key=f"{source.name}:{step.lock_key}" if step.lock_key else None,
+                    state=State.IGNORED if certificate.test else State.READY,
+                    code="test_mode" if certificate.test else None,
+                    reason=f"Test mode: nothing is written to the source. Live, this would be: {step.title}."
+                    if certificate.test
+                    else None,
+                ),
+            )
+            after = row or after
+            rows.append(row)
+        return rows

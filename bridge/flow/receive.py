@@ -1,0 +1,176 @@
+"""Takes a vendor's request: verify, read, store durably, and only then answer."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+
+from bridge.core.errors import PayloadError, SignatureError, UnavailableError
+from bridge.core.models import InboundRequest, Received, Reply, SourceEvent, State
+from bridge.core.source import Source
+from bridge.observe import Redactor, crash_point
+from bridge.store import inbox, requests, sources
+from bridge.store.engine import Store, Transaction
+
+log = structlog.get_logger(__name__)
+
+UNREADABLE = "unreadable"
+"""The event type of an authentic request whose body could not be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """The one door for webhooks; no network, no rendering, no admin expression in here."""
+
+    store: Store
+    sources: Mapping[str, Source]
+    redactor: Redactor
+    wake: Callable[[], None]
+    """Called once the events are on disk."""
+    events_per_request: int
+    rejected_per_hour: int
+    overloaded: Callable[[], bool]
+    """Tells whether so many events wait that more would only wait longer."""
+
+    def receive(self, source: str, request: InboundRequest, *, peer: str) -> Reply:
+        """Answers one POST to `/hooks/<source>`; 200 means that it is on disk.
+
+        Every other answer (401, 404, 503) says why, and the refused request is kept without its body.
+        """
+        known = self.sources.get(source)
+        if known is None:
+            return self._unknown(source, request, peer)
+        try:
+            known.connector.verify(request)
+        except SignatureError as error:
+            return self._refuse(known, request, str(error), peer)
+        try:
+            if self.overloaded():
+                raise UnavailableError("Too many events wait to be worked on.", code="overloaded", retry_after=60)
+            received = self._store(known, request, self._read(known, request), peer)
+        except UnavailableError as error:
+            log.warning("not stored", source=source, reason=str(error))
+            received = Received(503, "unavailable", str(error), retry_after=error.retry_after)
+        return known.connector.reply(received)
+
+    def _read(self, source: Source, request: InboundRequest) -> list[inbox.NewEvent]:
+        try:
+            events = source.connector.parse(request)
+        except PayloadError as error:
+            return [_unreadable(source, request, str(error))]
+        if len(events) > self.events_per_request:
+            reason = f"{len(events)} events in one request; limits: events_per_request is {self.events_per_request}."
+            return [_unreadable(source, request, reason)]
+        return [_new_event(source, event) for event in events]
+
+    def _store(self, source: Source, request: InboundRequest, events: Sequence[inbox.NewEvent], peer: str) -> Received:
+        planned = _outcome(events)
+
+        def write(tx: Transaction) -> Received:
+            request_id = requests.record(tx, self._kept(source.name, request, planned, peer, with_body=True))
+            puts = [inbox.put(tx, replace(event, request_id=request_id)) for event in events]
+            sources.saw_request(tx, source.name)
+            if events:
+                sources.saw_event(tx, source.name)
+            if any(put.result == "revived" or event.state is State.READY for put, event in zip(puts, events, strict=True)):
+                tx.after_commit(self.wake)
+            return _answer(planned, puts)
+
+        received = self.store.transact(write)
+        crash_point("after_store")
+        log.info("received", source=source.name, outcome=received.outcome, events=received.events)
+        return received
+
+    def _refuse(self, source: Source, request: InboundRequest, reason: str, peer: str) -> Reply:
+        received = Received(401, "rejected", reason)
+        self._keep_rejected(self._kept(source.name, request, received, peer, with_body=False))
+        log.warning("rejected", source=source.name, reason=reason, peer=peer)
+        return source.connector.reply(received)
+
+    def _unknown(self, name: str, request: InboundRequest, peer: str) -> Reply:
+        received = Received(404, "rejected", f"There is no source named {name[:64]!r} in the configuration.")
+        self._keep_rejected(self._kept("", request, received, peer, with_body=False))
+        body = json.dumps({"outcome": "rejected", "reason": received.reason})
+        return Reply(404, body.encode(), {"Content-Type": "application/json"})
+
+    def _keep_rejected(self, kept: requests.NewRequest) -> None:
+        try:
+            self.store.transact(lambda tx: requests.record_rejected(tx, kept, per_hour=self.rejected_per_hour), wait=2.0)
+        except UnavailableError as error:
+            # The sender is refused either way; only our own record of the refusal is lost, and the log says so.
+            log.warning("refusal not recorded", source=kept.source, reason=str(error))
+
+    def _kept(
+        self, source: str, request: InboundRequest, received: Received, peer: str, *, with_body: bool
+    ) -> requests.NewRequest:
+        return requests.NewRequest(
+            source=source,
+            entry="webhook",
+            method=request.method,
+            target=_target(request),
+            headers=self.redactor.headers(request.headers),
+            # The secrets some vendors put in the body are taken out; the hash is that of the bytes that came.
+            body=self.redactor.body(request.body) if with_body else None,
+            body_sha256=hashlib.sha256(request.body).hexdigest(),
+            size=len(request.body),
+            peer=peer,
+            outcome=received.outcome,
+            reason=self.redactor.text(received.reason),
+            status=received.status,
+        )
+
+
+def _target(request: InboundRequest) -> str:
+    """Returns the path without its token and query, both of which may be secret."""
+    path = "/" + request.url.split("://", 1)[-1].partition("/")[2].partition("?")[0]
+    return path.replace(request.path_token, "***") if request.path_token else path
+
+
+def _new_event(source: Source, event: SourceEvent) -> inbox.NewEvent:
+    new = inbox.NewEvent(source=source.name, test=source.test, event=event, body_sha256=digest(event), request_id=None)
+    if event.skip is not None:
+        return replace(new, state=State.IGNORED, code="not_wanted", reason=event.skip)
+    if event.event_type not in source.connector.event_types:
+        reason = f"{source.connector.title} sent {event.event_type!r}, which certbridge does not act on."
+        return replace(new, state=State.IGNORED, code="event_type", reason=reason)
+    return new
+
+
+def digest(event: SourceEvent) -> str:
+    """Returns the hash that tells a redelivery from a changed event: over the content, not over the vendor's bytes."""
+    content = event.model_dump(mode="json")
+    return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
+
+
+def _unreadable(source: Source, request: InboundRequest, reason: str) -> inbox.NewEvent:
+    sha256 = hashlib.sha256(request.body).hexdigest()
+    event = SourceEvent(event_id=f"{UNREADABLE}:{sha256}", event_type=UNREADABLE)
+    return inbox.NewEvent(
+        source=source.name,
+        test=source.test,
+        event=event,
+        body_sha256=sha256,
+        request_id=None,
+        state=State.FAILED,
+        code=PayloadError.code,
+        reason=reason,
+    )
+
+
+def _outcome(events: Sequence[inbox.NewEvent]) -> Received:
+    if any(event.state is State.READY for event in events):
+        return Received(200, "accepted")
+    if any(event.state is State.FAILED for event in events):
+        return Received(200, "unreadable", next(e.reason or "" for e in events if e.state is State.FAILED))
+    return Received(200, "ignored", events[0].reason or "" if events else "The request held no event.")
+
+
+def _answer(planned: Received, puts: Sequence[inbox.Put]) -> Received:
+    ids = tuple(str(put.inbox_id) for put in puts)
+    if puts and all(put.result == "duplicate" for put in puts):
+        return replace(planned, outcome="duplicate", reason="Already stored; counted.", events=ids)
+    return replace(planned, events=ids)

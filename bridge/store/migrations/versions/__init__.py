@@ -1,0 +1,1 @@
+"""The Alembic revisions of the store's tables, found inside the installed package."""

@@ -1,0 +1,89 @@
+"""Reads what Thinkific's API answers when something is wrong: which error it is, and when to try again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from types import MappingProxyType
+from typing import Final
+
+from bridge.core.connector import ApiResponse
+from bridge.core.errors import PayloadError, PermanentError, TemporaryError
+from bridge.core.payload import read_json
+from bridge.core.retry import check_status, retry_after
+
+# Stays wrong until a person acts.
+_PERMANENT: Final = MappingProxyType(
+    {
+        401: "Thinkific refused the key. If the API key was renewed, set both `api_key` and `signing_secret` anew",
+        403: "Thinkific does not allow this; the plan or the rights of the key do not include it",
+        404: "Thinkific has no such record (any more)",
+        422: "Thinkific refused the values",
+    }
+)
+
+
+def check(response: ApiResponse) -> None:
+    """Raises the error an answer stands for. Raises TemporaryError for 429 and all of 5xx (Cloudflare's 520 to 527
+    too), with the wait Thinkific asks for; PermanentError otherwise.
+    """
+    if response.status == 429:
+        wait = reset_seconds(response.headers)
+        raise TemporaryError("Thinkific asks to slow down (120 requests a minute).", code="http_429", retry_after=wait)
+    if response.status in _PERMANENT:
+        said = complaint(response.body)
+        text = f"{_PERMANENT[response.status]}: {said}" if said else f"{_PERMANENT[response.status]}."
+        raise PermanentError(text, code=f"http_{response.status}")
+    check_status(response.status, response.headers)
+
+
+def complaint(body: bytes) -> str:
+    """Returns Thinkific's words: `{"error": …}`, or `{"errors": …}` as a list, lists by field, or texts by field."""
+    try:
+        answer = read_json(body)
+    except PayloadError:
+        return ""
+    if not isinstance(answer, dict):
+        return ""
+    errors = answer.get("errors", answer.get("error"))
+    if isinstance(errors, dict):
+        parts = [f"{field} {_joined(text)}" for field, text in errors.items()]
+    else:
+        parts = [_joined(errors)]
+    return "; ".join(part for part in parts if part)[:300]
+
+
+def reset_seconds(headers: Mapping[str, str], *, now: datetime | None = None) -> float | None:
+    """Reads `Retry-After`, or `RateLimit-Reset`: seconds from now, or an absolute time in seconds or milliseconds.
+
+    `now` is by default the `Date` of the answer, so that a wrong clock on either side does not matter.
+    """
+    plain = retry_after(headers, now=now)
+    if plain is not None:
+        return plain
+    try:
+        value = float(headers.get("ratelimit-reset") or headers.get("x-ratelimit-reset") or "nan")
+    except ValueError:
+        return None
+    if not math.isfinite(value) or value < 0:
+        return None
+    if value < 1e8:  # three years: nobody asks to wait that long, so larger numbers are times
+        return value
+    moment = value / 1000 if value > 1e11 else value
+    return max(0.0, moment - (now or _date(headers)).timestamp())
+
+
+def _date(headers: Mapping[str, str]) -> datetime:
+    try:
+        moment = parsedate_to_datetime(headers.get("date", ""))
+    except (ValueError, OverflowError):
+        return datetime.now(UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _joined(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(_joined(item) for item in value[:10])
+    return " ".join(value.split()) if isinstance(value, str) else ""

@@ -1,0 +1,1 @@
+"""One YAML file per kind of source: how its data becomes our words."""
