@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -101,7 +102,7 @@ def pdf(session: Session, identifier: str, out: Path, version: int | None, force
     with session.bridge() as bridge:
         file = bridge.store.read(lambda tx: _file(tx, identifier, version))
     if str(out) == "-":
-        click.get_binary_stream("stdout").write(file.bytes)
+        sys.stdout.buffer.write(file.bytes)
         return
     try:
         out.write_bytes(file.bytes)
@@ -118,7 +119,7 @@ def _file(tx: Transaction, identifier: str, version: int | None) -> FileRow:
         raise unknown_certificate(identifier)
     file = stored.file(tx, identifier, version or row.version, "pdf")
     if file is None:
-        versions = ", ".join(str(said.n) for said in stored.versions_of(tx, identifier))
+        versions = ", ".join(str(said.n) for said in stored.versions(tx, identifier))
         raise PermanentError(
             f"Certificate {certificate_id.grouped(identifier)} is {row.state} and has no PDF of version "
             f"{version or row.version}. Versions: {versions}.",

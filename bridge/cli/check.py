@@ -1,4 +1,4 @@
-"""`certbridge check`: every mistake in configuration, mappings and templates at once, or the proof that there is none."""
+"""`certbridge check`: every mistake in configuration, mappings and templates at once, or the proof of none."""
 
 from __future__ import annotations
 
@@ -76,7 +76,9 @@ def _say_fine(session: Session) -> None:
     page.table(columns, [[one.name, one.connector, one.mode, one.mapping, str(one.listed)] for one in found])
     warnings = [warning for one in found for warning in one.warnings]
     _say_list(page, "Worth a look", list(dict.fromkeys(warnings)))
-    _say_list(page, "Before a source can go live", list(dict.fromkeys(line for one in found for line in one.before_live)))
+    _say_list(
+        page, "Before a source can go live", list(dict.fromkeys(line for one in found for line in one.before_live))
+    )
 
 
 def _say_list(page: Page, title: str, lines: list[str]) -> None:
@@ -118,6 +120,8 @@ def _print_explained(page: Page, name: str, course: str, mapping: Mapping, lines
     listed = bool(lines) and lines[0].setting == "courses"
     page.title(f"{name}: course {plain(course)}, by {mapping.name}")
     if not listed:
-        page.say("It is not listed there, so what goes for all courses counts, and other_courses decides.", style="yellow")
+        page.say(
+            "It is not listed there, so what goes for all courses counts, and other_courses decides.", style="yellow"
+        )
     columns = [Column("Setting"), Column("Value"), Column("Where", style="dim")]
     page.table(columns, [[plain(one.setting), one.value, str(one.mark) if one.mark else "default"] for one in lines])

@@ -67,10 +67,12 @@ def _warnings(
 
 
 def _missing_fields(config: Config, source: SourceConfig, course: CourseListing) -> Iterator[str]:
-    from bridge.issuing.templates import fields_of, load_template
+    from bridge.issuing.html import fields_of
+    from bridge.issuing.template import load_template
 
     printed = fields_of(load_template(course.template, config.templates))
-    missing = sorted(printed - course.fields)
+    fields = {word.removeprefix("fields.") for word in printed if word.startswith("fields.")}
+    missing = sorted(fields - course.fields)
     if missing:
         which = f'course "{course.key}"' if course.key else "courses that are not listed"
         yield (

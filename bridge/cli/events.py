@@ -15,7 +15,6 @@ from bridge.core.models import State
 
 if TYPE_CHECKING:
     from bridge.app import Bridge
-    from bridge.cli.output import Page
     from bridge.cli.shown.event import ShownEvent
     from bridge.store.inbox import InboxRow
     from bridge.store.transaction import Transaction
@@ -70,7 +69,9 @@ def list_events(
     page = session.page()
     if not found:
         narrowed = source or state or text or before
-        page.say("No such events." if narrowed else "No events yet. `certbridge sources list` shows where to send them.")
+        page.say(
+            "No such events." if narrowed else "No events yet. `certbridge sources list` shows where to send them."
+        )
         return
     page.table(shown.COLUMNS, [shown.line(event, page) for event in found])
     if len(found) == limit:

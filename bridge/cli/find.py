@@ -77,5 +77,3 @@ def _nothing(page: Page, found: Found, sources: list[str]) -> None:
         page.heading("Refused at the door (the contents of refused requests are not kept)")
         found.print_refused(page)
         page.clock()
-
-

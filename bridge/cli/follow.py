@@ -74,8 +74,8 @@ def _read(tx: Transaction, numbers: Sequence[int]) -> tuple[list[inbox.InboxRow]
     deliveries: dict[int, tuple[str, outbox.OutboxRow]] = {}
     for shown in event.look(tx, rows):
         if shown.certificate is not None:
-            for row in reversed(outbox.search(tx, certificate_id=shown.certificate.id)):
-                deliveries[row.id] = (shown.certificate.id, row)
+            for sent in reversed(outbox.search(tx, certificate_id=shown.certificate.id)):
+                deliveries[sent.id] = (shown.certificate.id, sent)
     return rows, list(deliveries.values())
 
 
@@ -84,10 +84,9 @@ def _steps(rows: Sequence[inbox.InboxRow], deliveries: Deliveries) -> Iterator[S
         yield f"event {row.id}", _event_line(row)
     for identifier in dict.fromkeys(identifier for identifier, _ in deliveries):
         yield identifier, Text.assemble("certificate ", (certificate_id.grouped(identifier), "bold"))
-    for _, row in deliveries:
-        if row.state not in (State.READY, State.RUNNING):
-            proof = delivery.proof(row)
-            yield f"delivery {row.id}", _line(delivery.what(row), row.state, proof)
+    for _, sent in deliveries:
+        if sent.state not in (State.READY, State.RUNNING):
+            yield f"delivery {sent.id}", _line(delivery.what(sent), sent.state, delivery.proof(sent))
 
 
 def _event_line(row: inbox.InboxRow) -> Text:

@@ -50,9 +50,7 @@ def list_deliveries(
 
     def look(tx: Transaction) -> list[OutboxRow]:
         wanted = State(state) if state else None
-        return stored.search(
-            tx, certificate_id=certificate, kind=kind, state=wanted, limit=limit, before_id=before
-        )
+        return stored.search(tx, certificate_id=certificate, kind=kind, state=wanted, limit=limit, before_id=before)
 
     with session.bridge() as bridge:
         found = bridge.store.read(look)
@@ -102,7 +100,9 @@ def _get(bridge: Bridge, number: int) -> OutboxRow:
 
     row = bridge.store.read(lambda tx: stored.get(tx, number))
     if row is None:
-        raise PermanentError(f"There is no delivery {number}. `certbridge outbox list` shows the numbers.", code="unknown")
+        raise PermanentError(
+            f"There is no delivery {number}. `certbridge outbox list` shows the numbers.", code="unknown"
+        )
     return row
 
 
@@ -118,7 +118,9 @@ def replay(session: Session, numbers: tuple[int, ...], failed: bool, as_json: bo
     from bridge.store import outbox as stored
 
     if bool(numbers) == failed:
-        raise click.UsageError("Name the deliveries (`certbridge outbox replay 12 13`), or all that failed with --failed.")
+        raise click.UsageError(
+            "Name the deliveries (`certbridge outbox replay 12 13`), or all that failed with --failed."
+        )
     refused: list[str] = []
     queued: list[int] = []
     with session.bridge() as bridge:

@@ -1,4 +1,4 @@
-"""What commands print: tables and facts for people, JSON for programs; data is text, never markup or terminal control."""
+"""What commands print: tables for people, JSON for programs; data is text, never markup or terminal control."""
 
 from __future__ import annotations
 

@@ -43,7 +43,9 @@ def _chosen(made: dict[str, str], name: str) -> str:
     for short, text in zip(known, made.values(), strict=True):
         if name in (short, f"{short}.schema.json"):
             return text
-    raise click.UsageError(f"There is no schema {name!r}{suggestion(name, known) or '.'} There are: {', '.join(known)}.")
+    raise click.UsageError(
+        f"There is no schema {name!r}{suggestion(name, known) or '.'} There are: {', '.join(known)}."
+    )
 
 
 def write_text(path: Path, text: str) -> str:

@@ -20,7 +20,7 @@ def serve(session: Session) -> None:
     from bridge.observe import Redactor, configure_logging
 
     config = session.config
-    configure_logging(level=config.log.level, form=config.log.format, redactor=Redactor(config.secrets()))
+    configure_logging(level=config.log.level, form=config.log.form, redactor=Redactor(config.secrets()))
     run(config, on_ready=lambda running: _say_ready(session, running))
 
 

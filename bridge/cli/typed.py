@@ -15,7 +15,7 @@ LARGEST: Final = 2**63 - 1
 """The largest number a database row can have."""
 
 
-class RowNumber(click.ParamType):
+class RowNumber(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.4
     """The number of an event or a delivery, as the lists show it."""
 
     def __init__(self, listed_by: str) -> None:
@@ -32,7 +32,7 @@ class RowNumber(click.ParamType):
         return int(text)
 
 
-class CertificateId(click.ParamType):
+class CertificateId(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.4
     """A certificate id in any spelling, or the link that holds it."""
 
     name = "certificate id"
@@ -55,7 +55,7 @@ class CertificateId(click.ParamType):
         return found
 
 
-class Assignment(click.ParamType):
+class Assignment(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.4
     """A corrected value: `recipient.name=Maria Silva`."""
 
     name = "WORD=VALUE"
@@ -64,9 +64,7 @@ class Assignment(click.ParamType):
     def __init__(self, words: tuple[str, ...]) -> None:
         self._words = words
 
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, str]:
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
         """Returns word and value; the word must be one that can be set."""
         if isinstance(value, tuple):
             return value
@@ -83,7 +81,7 @@ class Assignment(click.ParamType):
         return word, text
 
 
-class Reason(click.ParamType):
+class Reason(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.4
     """Why a person decided so; it stands in the history."""
 
     name = "text"

@@ -19,7 +19,8 @@ SHORTEST_SECRET: Final = 4
 SOURCE_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,38}[a-z0-9])?")
 
 _ADDRESS: Final = r"[^\s@<>\",;:()\[\]\\]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
-_SENDER: Final = re.compile(rf'(?:"?([^"<>\x00-\x1f\x7f]*?)"?\s*<({_ADDRESS})>|({_ADDRESS}))')
+_SENDER: Final = re.compile(rf'(?:"?([^"<>\\\x00-\x1f\x7f]*?)"?\s*<({_ADDRESS})>|({_ADDRESS}))')
+_NEEDS_QUOTES: Final = re.compile(r"[()\[\]:;@,.]")
 _LOCALE: Final = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
 _SINCE: Final = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?(?:Z|[+-]\d\d:\d\d)?)?")
 _PRIVATE_NAMES: Final = (".localhost", ".local", ".internal", ".lan", ".home.arpa", ".invalid")
@@ -129,7 +130,10 @@ def _sender(text: str) -> str:
     if not match:
         raise ValueError("It is not a sender. Write it like Acme Academy <training@school.example>.")
     name, address = (match[1] or "").strip(), match[2] or match[3]
-    return f"{name} <{address}>" if name else address
+    if not name:
+        return address
+    # "Acme, Inc." unquoted would be two addresses to whoever reads the header.
+    return f'"{name}" <{address}>' if _NEEDS_QUOTES.search(name) else f"{name} <{address}>"
 
 
 def _zone(name: str) -> str:

@@ -96,7 +96,9 @@ class _Loading:
             message = f'{".".join(path)} has no "connector". It is required. Allowed: {", ".join(known)}.'
             self._complain(path, message, key=True)
         else:
-            shown = named if isinstance(named, str) else "..."
+            # As written: a variable in the wrong place may hold anything.
+            written = self.document.as_written((*path, "connector"))
+            shown = written if isinstance(written, str) else "..."
             hint = suggestion(shown, known) or f". Allowed: {', '.join(known)}."
             message = f'{".".join(path)} has "connector: {shown}". There is no such connector{hint}'
             self._complain((*path, "connector"), message)

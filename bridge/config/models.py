@@ -327,14 +327,6 @@ class Config(Section):
         name = self.sources[source].mapping
         return self.mappings / name if name else None
 
-    def mail_folder(self) -> Path:
-        """Returns where mode folder writes."""
-        return self.mail.folder
-
-    def test_mail_folder(self) -> Path:
-        """Returns where the mails of sources in mode test go."""
-        return self.mail.test_folder
-
     def recipient_key(self) -> bytes:
         """Returns the key for hashing addresses."""
         return self.keys.recipient.get_secret_value().encode()

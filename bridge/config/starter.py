@@ -63,9 +63,9 @@ every_course:
   # valid_for: 2 years
   # again: renew  # the same learner and course later: renew, reuse or hold
 
-courses:
-  # The platform's course id (or short name), and the title to print.
-  # 68: Fire Safety
+# The platform's course id (or short name), and the title to print:
+# courses:
+#   68: Fire Safety
 """
 
 _IGNORED: Final = """\

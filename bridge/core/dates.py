@@ -130,6 +130,11 @@ class Validity:
     yearly: tuple[int, int] | None = None
     """Month and day: the next one after the completion."""
 
+    @property
+    def setting(self) -> str:
+        """The name of the setting it was written under."""
+        return "valid_until" if self.until or self.yearly else "valid_for"
+
     def expires_on(self, completed_on: date) -> date | None:
         """Returns the day on which it expires, or None for never. Raises ValueError when that is past."""
         if self.until is not None:

@@ -56,6 +56,10 @@ class Document:
         """Returns the value at `path`, or None when there is none."""
         return _follow(self.data, path)
 
+    def as_written(self, path: Sequence[str | int]) -> object:
+        """Returns what the file has at `path`, before variables were filled in: the only thing that may be shown."""
+        return _follow(self.written, path)
+
 
 def read(text: str | bytes, file: str, *, error: type[ConfigError] = ConfigError) -> Document:
     """Reads one YAML document; raises `error` with every problem that can be told apart.

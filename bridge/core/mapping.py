@@ -152,8 +152,8 @@ class Mapping:
 def _explained(spec: CourseSpec, book: Rulebook) -> Iterator[Explained]:
     defaults = {"template": "classic", "again": "reuse", "mail.send": "true"}
     for name, line in spec.settings.items():
-        shown = line.value.text if isinstance(line.value, Validity) else _written(line.value)
-        yield Explained("valid_for / valid_until" if name == "valid" else name, shown, line.mark)
+        validity = line.value if isinstance(line.value, Validity) else None
+        yield Explained(*((validity.setting, validity.text) if validity else (name, _written(line.value))), line.mark)
     for name, default in defaults.items():
         if name not in spec.settings:
             yield Explained(name, default, None)

@@ -237,8 +237,8 @@ class _Case:
         line = self.course.settings.get(name)
         value = line.value if line else default
         if line is not None:
-            written = value.text if isinstance(value, Validity) else traced(value)
-            self.words.trace.append(TraceLine(name, written, written, line.mark))
+            named, written = (value.setting, value.text) if isinstance(value, Validity) else (name, traced(value))
+            self.words.trace.append(TraceLine(named, written, written, line.mark))
         return value
 
     def _again(self) -> Literal["reuse", "renew", "hold"]:

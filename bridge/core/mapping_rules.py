@@ -26,8 +26,10 @@ class Judge:
         try:
             holds = self._holds(rule)
         except Holding:
-            self.note(rule, "unclear; released by a person" if self.released else "unclear")
-            if not self.released:
+            # An address that a person emptied means "no mail"; a rule about it has nothing to say.
+            settled = self.released or (rule.word == "email" and self.overrides.get("recipient.email") == "")
+            self.note(rule, "unclear; a person has decided" if settled else "unclear")
+            if not settled:
                 raise
             return when_unclear
         if holds == (rule.kind == "issue_if"):
@@ -41,7 +43,9 @@ class Judge:
         if isinstance(value, Gap):
             if rule.test.verb in {"is empty", "is not empty"}:
                 return rule.test.verb == "is empty"
-            raise _with_rule(value.holding(_start(rule)), rule)
+            # Name and address are needed in any case, so the rule is not the point.
+            start = "" if rule.word in {"name", "email"} and rule.kind != "issue_if" else _start(rule)
+            raise _with_rule(value.holding(start), rule)
         if isinstance(value, Fault):
             raise value.holding()
         if rule.test.verb == "looks incomplete":

@@ -50,12 +50,14 @@ def one_line(text: str) -> str:
 
 
 def shown(value: object) -> str:
-    """Returns a value for a message, in quotes, at most 60 characters."""
+    """Returns a value for a message, text in quotes, at most 60 characters."""
+    if isinstance(value, str):
+        text = one_line(value[:200])
+        return f'"{text}"' if len(text) <= 60 else f'"{text[:57]}..."'
     try:
-        text = one_line(as_text(value)) if isinstance(value, str) else as_text(value)
+        return as_text(value)
     except ValueError:
         return kind(value)
-    return f'"{text}"' if len(text) <= 60 else f'"{text[:57]}..."'
 
 
 def kind(value: object) -> str:

@@ -137,7 +137,8 @@ def serve(connection: socket.socket, *, timeout: float, memory_bytes: int, outpu
         try:
             values, drawn = desk.answer(request, content)
         except (MemoryError, RecursionError, SystemError) as error:
-            # SystemError is how the interpreter itself fails without memory. What is left of this process cannot be trusted; the parent starts another.
+            # SystemError is how the interpreter itself fails without memory. What is left of this process cannot be
+            # trusted; the parent starts another.
             send(connection, {"result": "spent", "reason": type(error).__name__})
             return
         except Exception as error:  # noqa: BLE001 (any fault of the engine is told to the parent, then the process ends)

@@ -125,7 +125,7 @@ class _Child:
 
     @property
     def alive(self) -> bool:
-        """Whether the process still runs; an idle one may have been killed, by the machine running out of memory, say."""
+        """Whether the process still runs; an idle one may have been killed by the machine."""
         return self._process.poll() is None
 
     def ask(self, job: RenderJob, *, seconds: float, most: int) -> tuple[dict[str, Any], bytes]:

@@ -35,7 +35,7 @@ LANGUAGES: Final = tuple(sorted(_MONTHS))
 PHRASES: Final[Mapping[str, Mapping[str, str]]] = {
     "title": {
         "en": "Certificate of Completion",
-        "de": "Teilnahmezertifikat",
+        "de": "Abschlusszertifikat",
         "fr": "Certificat de réussite",
         "es": "Certificado de finalización",
         "it": "Certificato di completamento",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import MINIMAL, LmsSettings
-from pydantic import SecretStr, ValidationError
+from fake_lms import MINIMAL, Lms, LmsSettings
+from pydantic import SecretStr, ValidationError, create_model
 
 import bridge.config.forms
 import bridge.observe
@@ -44,7 +45,7 @@ def test_five_lines_are_enough(loaded: Any, tmp_path: Path) -> None:
     assert config.listen == "127.0.0.1:8080"
     assert config.database_url == f"sqlite:///{tmp_path}/data/certbridge.db"
     assert (config.mappings, config.templates) == (tmp_path / "mappings", tmp_path / "templates")
-    assert (config.mail_folder(), config.test_mail_folder()) == (tmp_path / "mail", tmp_path / "mail-test")
+    assert (config.mail.folder, config.mail.test_folder) == (tmp_path / "mail", tmp_path / "mail-test")
     assert config.mail.mode == "off"
     assert config.recipient_key() == b"0123456789abcdef"
     assert config.sources == {}
@@ -64,7 +65,7 @@ def test_names_of_files_are_relative_to_the_configuration(loaded: Any, tmp_path:
     config = loaded("data_dir: ../store\nmappings: /etc/mappings\nmail: {folder: ./post}\n")
     assert config.data_dir == tmp_path.parent / "store"
     assert config.mappings == Path("/etc/mappings")
-    assert config.mail_folder() == tmp_path / "post"
+    assert config.mail.folder == tmp_path / "post"
 
 
 @pytest.mark.parametrize(
@@ -112,6 +113,18 @@ def test_mail_by_smtp(loaded: Any) -> None:
     assert config.mail.sender == "Acme Academy <certs@acme.example>"
     assert (config.mail.smtp.port, config.mail.smtp.security, config.mail.smtp.timeout) == (None, "starttls", 5.0)
     assert config.mail.smtp.password.get_secret_value() == "a-mail-password"
+
+
+@pytest.mark.parametrize(
+    ("written", "name", "address"),
+    [
+        ("certs@acme.example", "", "certs@acme.example"),
+        ("Acme, Inc. <certs@acme.example>", "Acme, Inc.", "certs@acme.example"),
+        ("Schule Łódź (Büro) <certs@acme.example>", "Schule Łódź (Büro)", "certs@acme.example"),
+    ],
+)
+def test_the_sender_reads_back_as_one_address(loaded: Any, written: str, name: str, address: str) -> None:
+    assert parseaddr(loaded(f"mail: {{from: '{written}'}}\n").mail.sender) == (name, address)
 
 
 # -- sources ---------------------------------------------------------------------------------------
@@ -214,7 +227,9 @@ def test_nothing_can_be_changed_afterwards(loaded: Any) -> None:
 
 
 def test_a_missing_configuration_says_how_to_make_one(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="There is no configuration at .*none.yaml. Create one with: certbridge init"):
+    with pytest.raises(
+        ConfigError, match=r"There is no configuration at .*none\.yaml\. Create one with: certbridge init"
+    ):
         load(tmp_path / "none.yaml", {}, {})
 
 
@@ -231,9 +246,6 @@ def test_a_relative_path_of_the_configuration_works(
 
 
 def test_a_connector_may_not_take_the_name_of_a_common_setting(config_file: Path) -> None:
-    from conftest import Lms
-    from pydantic import create_model
-
     settings = create_model("Clashing", __base__=LmsSettings, mode=(str, "x"))
     clashing = type("Clashing", (Lms,), {"name": "clashing", "Settings": settings})
     config_file.write_text(MINIMAL + SOURCE.replace("lms", "clashing", 1))
@@ -281,7 +293,7 @@ def test_knows_what_strangers_can_reach(url: str, public: bool) -> None:
     [
         ("https://certificates.acme.example/", "https://certificates.acme.example"),
         ("HTTPS://Certificates.ACME.example:8443", "https://certificates.acme.example:8443"),
-        ("https://zertifikate.schüle.example", "https://zertifikate.xn--schle-lva.example"),
+        ("https://zertifikate.schüle.example", "https://zertifikate.xn--schle-mva.example"),
         ("http://[::1]:8080/", "http://[::1]:8080"),
     ],
 )

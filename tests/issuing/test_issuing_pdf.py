@@ -22,7 +22,10 @@ from bridge.issuing.html import render_html
 from bridge.issuing.job import RenderJob
 from bridge.issuing.renderer import Renderer
 
-LONG_TITLE = "Workplace Health, Safety and Environmental Protection: Advanced Risk Assessment for Supervisors and Team Leads (Part II)"
+LONG_TITLE = (
+    "Workplace Health, Safety and Environmental Protection: "
+    "Advanced Risk Assessment for Supervisors and Team Leads (Part II)"
+)
 LONG_NAME = "Maximiliana-Alexandrina Konstantinopoulou Wolfeschlegelstein"
 NAMES = ["Łukasz Żółć-Dziewulski", "Дмитрий", "Ελένη", "Nguyễn Văn Ánh", "Ἀθηνᾶ Παπαδοπούλου", LONG_NAME]
 
@@ -37,6 +40,12 @@ def page_as_image(content: bytes, folder: Path) -> Image.Image:
     run_tool("pdftoppm", "-r", "100", "-png", "-singlefile", folder / "c.pdf", folder / "c")
     with Image.open(folder / "c.png") as image:
         return image.convert("RGB")
+
+
+def reddish(image: Image.Image) -> int:
+    """How many of 117 × 83 patches of the page have a reddish tint."""
+    pixels = image.resize((117, 83)).tobytes()
+    return sum(red > 180 and red - green > 20 for red, green in zip(pixels[::3], pixels[1::3], strict=True))
 
 
 # -- what it says ----------------------------------------------------------------------------------
@@ -120,9 +129,8 @@ def test_a_test_certificate_is_unmistakable_in_any_template(renderer: Renderer, 
     assert "TEST: this is not a valid certificate" in text
     # The mark really covers the page, and the code can still be read through it.
     image = page_as_image(renderer.render(a_job(test=True)), tmp_path)
-    pixels = image.resize((117, 83)).tobytes()
-    reddish = [1 for red, green in zip(pixels[::3], pixels[1::3], strict=True) if red > 180 and red - green > 20]
-    assert len(reddish) > 500
+    assert reddish(image) > 300
+    assert reddish(page_as_image(renderer.render(a_job()), tmp_path)) < 20
     assert [code.text for code in zxingcpp.read_barcodes(image)] == [a_job().certificate.url]
 
 
@@ -274,7 +282,7 @@ def test_holds_a_certificate_without_a_field_the_template_prints(renderer: Rende
 
 
 def test_never_prints_none(renderer: Renderer) -> None:
-    with pytest.raises(HeldError, match="missing_field|has none"):
+    with pytest.raises(HeldError, match="has none"):
         renderer.render(a_job(template=a_template("<p>{{ corrected_on }}</p>")))
 
 
@@ -303,3 +311,10 @@ def test_an_engine_error_is_the_templates_fault(renderer: Renderer) -> None:
     with pytest.raises(PermanentError, match="cannot be drawn") as caught:
         renderer.render(a_job(template=a_template("<div>" * 3000)))
     assert caught.value.stable_code == "template"
+
+
+def test_html_alone_gives_a_file_without_the_time_of_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+    reader = PdfReader(io.BytesIO(pdf.to_pdf("<p>Maria</p>")))
+    assert reader.metadata is not None
+    assert reader.metadata.creation_date == datetime(2000, 1, 1, tzinfo=UTC)

@@ -26,9 +26,19 @@ def as_json(one: AttemptRow) -> JsonObject:
 
 def table(page: Page, tried: Sequence[AttemptRow]) -> None:
     """Prints attempts, oldest first."""
-    columns = [Column("Try", "right", fixed=True), Column("When", fixed=True), Column("Outcome"), Column("What was said")]
+    columns = [
+        Column("Try", "right", fixed=True),
+        Column("When", fixed=True),
+        Column("Outcome"),
+        Column("What was said"),
+    ]
     rows = [
-        [str(one.n), page.when(one.started_at, seconds=True), one.code or one.outcome, lines(one.reason or "–", _call(one))]
+        [
+            str(one.n),
+            page.when(one.started_at, seconds=True),
+            one.code or one.outcome,
+            lines(one.reason or "–", _call(one)),
+        ]
         for one in tried
     ]
     page.table(columns, rows)

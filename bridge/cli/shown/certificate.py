@@ -94,7 +94,7 @@ class CertificatePage:
             hit = certificates.hit(tx, identifier)
             if hit is None:
                 raise unknown_certificate(identifier)
-            said = certificates.versions_of(tx, identifier)
+            said = certificates.versions(tx, identifier)
             return cls(
                 hit,
                 url,

@@ -96,4 +96,3 @@ def settled_at(tx: Transaction, row: OutboxRow) -> datetime | None:
     """Returns the end of the last attempt, or None when there was none."""
     tried = attempts.of(tx, outbox_id=row.id)
     return tried[-1].ended_at if tried else None
-

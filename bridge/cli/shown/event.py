@@ -88,7 +88,9 @@ def who(row: InboxRow) -> str:
     """Returns learner and course by name where they are known, else by the source's ids."""
     if row.completion is not None:
         return plain(f"{row.completion['recipient']['name']}, {row.completion['course']['title']}")
-    known = [f"{word} {value}" for word, value in (("learner", row.event.subject), ("course", row.event.course)) if value]
+    known = [
+        f"{word} {value}" for word, value in (("learner", row.event.subject), ("course", row.event.course)) if value
+    ]
     return plain(", ".join(known) or row.event_id)
 
 
@@ -138,9 +140,9 @@ def advice(row: InboxRow) -> str | None:
     match row.state:
         case State.HELD:
             return (
-                f"Issue it anyway:  certbridge events release {number} --reason TEXT   (--set recipient.name=… corrects)\n"
-                f"Try it once more: certbridge events replay {number}   (after a change in the mapping or at the source)\n"
-                f"Leave it:         certbridge events cancel {number} --reason TEXT"
+                f"To issue it: certbridge events release {number} --reason TEXT   (--set recipient.name=… corrects)\n"
+                f"After a change in the mapping or at the source: certbridge events replay {number}\n"
+                f"To leave it: certbridge events cancel {number} --reason TEXT"
             )
         case State.FAILED:
             return f"When the cause is mended: certbridge events replay {number}"

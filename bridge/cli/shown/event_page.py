@@ -33,7 +33,9 @@ class EventPage:
         def look(tx: Transaction) -> EventPage:
             row = inbox.get(tx, number)
             if row is None:
-                raise PermanentError(f"There is no event {number}. `certbridge events list` shows the numbers.", code="unknown")
+                raise PermanentError(
+                    f"There is no event {number}. `certbridge events list` shows the numbers.", code="unknown"
+                )
             shown = event.look(tx, [row])[0]
             certificate = shown.certificate.id if shown.certificate else None
             return cls(
@@ -76,7 +78,10 @@ class EventPage:
         page.clock()
 
     def _print_payload(self, page: Page) -> None:
-        for name, said in (("What the source sent", self.event.row.event), ("What its API added", self.event.row.record)):
+        for name, said in (
+            ("What the source sent", self.event.row.event),
+            ("What its API added", self.event.row.record),
+        ):
             if said is not None:
                 page.heading(name)
                 _print_said(said)

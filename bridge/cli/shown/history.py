@@ -11,7 +11,6 @@ from bridge.core.models import JsonObject
 from bridge.store.history import HistoryRow
 
 
-
 def as_json(row: HistoryRow) -> JsonObject:
     """Returns the stable shape for programs."""
     return {

@@ -72,7 +72,8 @@ def of_certificate(known: Known) -> Iterator[Moment]:
     """Yields issue, corrections, revocation and deliveries of a certificate."""
     row, data = known.hit.certificate, known.hit.version.data
     test = " (TEST)" if row.test else ""
-    issued = f"Certificate {certificate_id.grouped(row.id)}{test} for {plain(data.recipient.name)}: {plain(data.course.title)}"
+    name, title = plain(data.recipient.name), plain(data.course.title)
+    issued = f"Certificate {certificate_id.grouped(row.id)}{test} for {name}: {title}"
     yield Moment(row.issued_at, 2, lines(issued, known.url), state(row.state))
     yield from _decisions(known.history, f"certificate {certificate_id.grouped(row.id)}")
     for sent, at in known.deliveries:

@@ -9,10 +9,12 @@ import time
 from collections.abc import Callable
 from typing import Any, ClassVar, Final, Self
 
-from bridge.demo.vendors.moodle_functions import TABLE, Functions, Settings, no_record
+from bridge.demo.vendors.moodle_functions import Settings, no_record
 from bridge.demo.vendors.moodle_parameters import MoodleError, nested, read
 from bridge.demo.vendors.moodle_shapes import Writer, php_json
 from bridge.demo.vendors.moodle_site import Site
+from bridge.demo.vendors.moodle_table import TABLE
+from bridge.demo.vendors.moodle_writing import Functions
 from bridge.demo.vendors.stand_in import Answer, Call, RefusalError, StandIn
 
 PATH: Final = "/webservice/rest/server.php"
@@ -24,6 +26,7 @@ _JSON: Final = {
     "Accept-Ranges": "none",
     "Access-Control-Allow-Origin": "*",
 }
+_EXCEPTION: Final = "core\\exception\\moodle_exception"
 _SWITCHES: Final = ("moodlewssettingraw", "moodlewssettingfilter", "moodlewssettinglang", "moodlewssettingfileurl")
 MAINTENANCE: Final = Answer(
     503,
@@ -43,7 +46,7 @@ class MoodleStandIn(StandIn):
         self.token = token
         self.site = Site()
         self.settings = Settings()
-        self._functions = Functions(self.site, self.settings, clock)
+        self._functions = Functions(self.site, self.settings, clock, sorted(TABLE))
 
     def __enter__(self) -> Self:
         super().__enter__()
@@ -114,20 +117,19 @@ class MoodleStandIn(StandIn):
             raise RefusalError("parameters in the URL end up in logs", Answer(400))
         kind = call.headers.get("content-type", "").partition(";")[0].strip()
         if kind != "application/x-www-form-urlencoded":
-            raise RefusalError(f"Content-Type {kind!r}: Moodle reads forms only", _json(_TOKEN_MISSING.body))
+            raise RefusalError(f"Content-Type {kind!r}: Moodle reads forms only", _NO_TOKEN)
         try:
             call.form()
         except ValueError as error:
-            raise RefusalError(f"the body is no form: {error}", _json(_TOKEN_MISSING.body)) from error
+            raise RefusalError(f"the body is no form: {error}", _NO_TOKEN) from error
 
     def _call(self, form: dict[str, Any]) -> object:
         if form.pop("moodlewsrestformat", None) != "json":
-            error = MoodleError("xml", "xml", "without moodlewsrestformat=json Moodle answers in XML", our_fault=True)
-            raise error
+            raise MoodleError("xml", "xml", "without moodlewsrestformat=json Moodle answers in XML", our_fault=True)
         if form.pop("wstoken", None) != self.token:
-            raise _BAD_TOKEN
+            raise MoodleError(_EXCEPTION, "invalidtoken", "Invalid token - token not found", our_fault=True)
         name = form.pop("wsfunction", "")
-        switches = {key: form.pop(key) for key in _SWITCHES if key in form}
+        switches: dict[str, str] = {key: form.pop(key) for key in _SWITCHES if key in form}
         if name not in TABLE:
             raise no_record("external_functions", our_fault=True)
         if name in self.settings.missing:
@@ -144,13 +146,8 @@ class MoodleStandIn(StandIn):
         )
 
 
-_BAD_TOKEN: Final = MoodleError(
-    "core\\exception\\moodle_exception", "invalidtoken", "Invalid token - token not found", our_fault=True
-)
-_TOKEN_MISSING: Final = MoodleError(
-    "core\\exception\\moodle_exception", "missingparam", "A required parameter (wstoken) was missing", our_fault=True
-)
-
-
 def _json(value: object) -> Answer:
     return Answer(200, php_json(value), _JSON)
+
+
+_NO_TOKEN: Final = _json(MoodleError(_EXCEPTION, "missingparam", "A required parameter (wstoken) was missing").body)

@@ -1,13 +1,13 @@
-"""The web service functions of Moodle 4.5 that a certificate bridge needs, with the answers and traps of the real ones."""
+"""The reading web service functions of Moodle 4.5, with the answers and traps of the real ones."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
-from typing import Any, Final
+from typing import Any
 
-from bridge.demo.vendors.moodle_parameters import INT, RAW, Many, MoodleError, One, Value, invalid, optional
+from bridge.demo.vendors.moodle_parameters import MoodleError, invalid
 from bridge.demo.vendors.moodle_shapes import (
     REPORT_HEADERS,
     Writer,
@@ -15,10 +15,7 @@ from bridge.demo.vendors.moodle_shapes import (
     grade_items,
     report_details,
 )
-from bridge.demo.vendors.moodle_site import ADMIN, GUEST, TEXT_LIMIT, Completion, Note, Site, User
-
-_FORMATS: Final = ("0", "1", "2", "4")
-_STATES: Final = {"personal": "draft", "course": "public", "site": "site"}
+from bridge.demo.vendors.moodle_site import ADMIN, Completion, Site, User
 
 
 @dataclass
@@ -43,7 +40,7 @@ class Settings:
     report: str = "Recent completions"
 
 
-def _error(kind: str, code: str, message: str, *, our_fault: bool = False) -> MoodleError:
+def moodle_error(kind: str, code: str, message: str, *, our_fault: bool = False) -> MoodleError:
     prefix = "core\\exception\\" if kind in ("moodle_exception", "required_capability_exception") else ""
     return MoodleError(f"{prefix}{kind}", code, message, our_fault=our_fault)
 
@@ -51,22 +48,23 @@ def _error(kind: str, code: str, message: str, *, our_fault: bool = False) -> Mo
 def no_record(table: str, *, our_fault: bool = False) -> MoodleError:
     """Returns the error for a row that is not there."""
     text = f"Can't find data record in database table {table}."
-    return _error("dml_missing_record_exception", "invalidrecord", text, our_fault=our_fault)
+    return moodle_error("dml_missing_record_exception", "invalidrecord", text, our_fault=our_fault)
 
 
-class Functions:
+class Reading:
     """Each method is one function: typed parameters in, what is written as JSON out. Raises MoodleError."""
 
-    def __init__(self, site: Site, settings: Settings, clock: Callable[[], float]) -> None:
+    def __init__(self, site: Site, settings: Settings, clock: Callable[[], float], names: Sequence[str]) -> None:
         self.site = site
         self.settings = settings
         self._clock = clock
+        self._names = names
 
     # -- reading -----------------------------------------------------------------------------------
 
     def site_info(self, _: dict[str, Any], writer: Writer) -> object:
         user = self.site.users[self.settings.account]
-        names = sorted(set(TABLE) - self.settings.missing)
+        names = [name for name in self._names if name not in self.settings.missing]
         return {
             "sitename": "Capture Site",
             "username": user.username,
@@ -135,14 +133,14 @@ class Functions:
         self._course(courseid)
         self._enter_course()
         if user.deleted:
-            raise _error("moodle_exception", "userdeleted", "error/userdeleted")
+            raise moodle_error("moodle_exception", "userdeleted", "error/userdeleted")
         if not self._tracked(user.id, courseid):
-            raise _error("moodle_exception", "usernotenroled", "User is not enrolled in this course")
+            raise moodle_error("moodle_exception", "usernotenroled", "User is not enrolled in this course")
         found = self.site.completions.get((user.id, courseid))
         if found is None:
             others = [one for (_, course), one in self.site.completions.items() if course == courseid]
             if not others:
-                raise _error("moodle_exception", "nocriteriaset", "No criteria set for this course")
+                raise moodle_error("moodle_exception", "nocriteriaset", "No criteria set for this course")
             open_criteria = [type(c)(c.type, c.title, c.details) for c in others[0].criteria]
             found = Completion(0, open_criteria)
         return {"completionstatus": completion_status(found), "warnings": []}
@@ -152,7 +150,7 @@ class Functions:
         self._course(courseid)
         if not self.settings.rights:
             text = f"You cannot execute functions in the course context (course id:{courseid}). The context error"
-            raise _error(
+            raise moodle_error(
                 "moodle_exception",
                 "errorcoursecontextnotvalid",
                 f"{text} message was: Course or activity not accessible.",
@@ -185,7 +183,7 @@ class Functions:
         if asked["userid"]:
             users = [self._user(asked["userid"])]
             if not self._tracked(asked["userid"], course.id):
-                raise _error("moodle_exception", "notenrolled", "The user is not enrolled in the course")
+                raise moodle_error("moodle_exception", "notenrolled", "The user is not enrolled in the course")
         else:
             users = (
                 self.site.users[userid] for userid, courseid in sorted(self.site.enrolments) if courseid == course.id
@@ -227,130 +225,11 @@ class Functions:
         data = {"headers": REPORT_HEADERS, "rows": rows, "totalrowcount": len(done)}
         return {"details": report_details(self.site, 1, self.settings.report), "data": data, "warnings": []}
 
-    # -- writing -----------------------------------------------------------------------------------
-
-    def update_users(self, asked: dict[str, Any], writer: Writer) -> object:
-        if not self.settings.rights:
-            raise self._no_permission("Update user profiles")
-        warnings = []
-        for change in asked["users"]:
-            code, message = self._why_not(change["id"])
-            if code:
-                warnings.append({"item": "user", "itemid": change["id"], "warningcode": code, "message": message})
-                continue
-            user = self.site.users[change["id"]]
-            for entry in change["customfields"]:
-                definition = self.site.profile_fields.get(entry["type"])
-                if definition is not None:  # an unknown short name is ignored without a word
-                    limit = TEXT_LIMIT if definition.datatype == "text" else None
-                    user.profile[definition.shortname] = entry["value"][:limit]
-            for key in ("firstname", "lastname", "email", "idnumber", "city", "country"):
-                if change[key] is not None:
-                    setattr(user, key, change[key])
-        return {"warnings": warnings}
-
-    def create_notes(self, asked: dict[str, Any], writer: Writer) -> object:
-        self._notes_on()
-        results = []
-        for wanted in asked["notes"]:
-            result: dict[str, Any] = {}
-            if wanted["clientnoteid"] is not None:
-                result["clientnoteid"] = wanted["clientnoteid"]
-            user = self.site.users.get(wanted["userid"])
-            _check_format(wanted["format"])
-            if wanted["courseid"] not in self.site.courses:
-                result |= {"noteid": -1, "errormessage": "You are trying to use an invalid course ID"}
-            elif user is None or user.deleted:
-                self._enter_course()
-                result |= {"noteid": -1, "errormessage": f"Invalid user id: {wanted['userid']}"}
-            else:
-                self._enter_course()
-                result["noteid"] = self._new_note(wanted)
-            results.append(result)
-        return results
-
-    def course_notes(self, asked: dict[str, Any], writer: Writer) -> object:
-        self._notes_on()
-        if asked["courseid"]:
-            self._course(asked["courseid"])
-        self._enter_course()
-        found: dict[str, list[dict[str, Any]]] = {"site": [], "public": [], "draft": []}
-        for note in sorted(self.site.notes.values(), key=lambda note: -note.id):
-            if note.userid == asked["userid"] and (note.publishstate == "site" or note.courseid == asked["courseid"]):
-                found[note.publishstate].append(writer.note(note))
-        return {
-            "sitenotes": found["site"],
-            "coursenotes": found["public"],
-            "personalnotes": found["draft"],
-            "canmanagesystemnotes": True,
-            "canmanagecoursenotes": True,
-            "warnings": [],
-        }
-
-    def update_notes(self, asked: dict[str, Any], writer: Writer) -> object:
-        self._notes_on()
-        warnings = []
-        for change in asked["notes"]:
-            _check_format(change["format"])
-            note = self.site.notes.get(change["id"])
-            if note is None:
-                warnings.append(_no_note(change["id"]))
-                continue
-            self._enter_course()
-            note.content, note.format = change["text"], int(change["format"])
-            note.publishstate, note.modified = _STATES[change["publishstate"]], int(self._clock())
-        return warnings
-
-    def delete_notes(self, asked: dict[str, Any], writer: Writer) -> object:
-        self._notes_on()
-        self._enter_course()
-        return [_no_note(number) for number in asked["notes"] if self.site.notes.pop(number, None) is None]
-
-    def override_activity(self, asked: dict[str, Any], writer: Writer) -> object:
-        user = self._user(asked["userid"])
-        self._enter_course()
-        if asked["newstate"] not in (0, 1):
-            raise invalid("newstate must be 0 or 1")
-        now = int(self._clock())
-        self.site.activities[asked["cmid"], user.id] = asked["newstate"]
-        return {
-            "cmid": asked["cmid"],
-            "userid": user.id,
-            "state": asked["newstate"],
-            "timecompleted": now if asked["newstate"] else 0,
-            "overrideby": self.settings.account,
-            "tracking": 1,
-        }
-
-    def send_messages(self, asked: dict[str, Any], writer: Writer) -> object:
-        if not self.settings.messaging:
-            raise _error("moodle_exception", "disabled", "Messaging is disabled on this site")
-        results: list[dict[str, Any]] = []
-        for wanted in asked["messages"]:
-            if not self.settings.rights:
-                text = "You can't message this user due to their message preferences. Try adding them as a contact."
-                results.append({"msgid": -1, "errormessage": text, "candeletemessagesforallusers": False})
-                continue
-            self.site.messages.append((wanted["touserid"], wanted["text"]))
-            number = len(self.site.messages)
-            results.append(
-                {
-                    "msgid": number,
-                    **({"clientmsgid": wanted["clientmsgid"]} if wanted["clientmsgid"] is not None else {}),
-                    "text": f"<p>{wanted['text']}</p>",
-                    "timecreated": int(self._clock()),
-                    "conversationid": 1,
-                    "useridfrom": self.settings.account,
-                    "candeletemessagesforallusers": True,
-                }
-            )
-        return results
-
     # -- rules -------------------------------------------------------------------------------------
 
     def _user(self, userid: int) -> User:
         if userid not in self.site.users:
-            raise _error("dml_missing_record_exception", "invaliduser", "Invalid user")
+            raise moodle_error("dml_missing_record_exception", "invaliduser", "Invalid user")
         return self.site.users[userid]
 
     def _course(self, courseid: int) -> Any:
@@ -369,124 +248,8 @@ class Functions:
 
     def _notes_on(self) -> None:
         if not self.settings.notes:
-            raise _error("moodle_exception", "notesdisabled", "Notes are disabled")
+            raise moodle_error("moodle_exception", "notesdisabled", "Notes are disabled")
 
     def _no_permission(self, capability: str) -> MoodleError:
         text = f"Sorry, but you do not currently have permissions to do that ({capability})."
-        return _error("required_capability_exception", "nopermissions", text)
-
-    def _why_not(self, userid: int) -> tuple[str, str]:
-        user = self.site.users.get(userid)
-        if user is None:
-            return "invaliduserid", "Invalid user ID"
-        if user.deleted:
-            return "usernotupdateddeleted", "error/usernotupdateddeleted"
-        if user.id == GUEST:
-            return "usernotupdatedguest", "error/usernotupdatedguest"
-        if user.id == ADMIN and self.settings.account != ADMIN:
-            return "usernotupdatedadmin", "error/usernotupdatedadmin"
-        return "", ""
-
-    def _new_note(self, wanted: dict[str, Any]) -> int:
-        if wanted["publishstate"] not in _STATES:
-            raise invalid(f"publishstate {wanted['publishstate']!r}")
-        number, now = 1 + max(self.site.notes, default=0), int(self._clock())
-        self.site.notes[number] = Note(
-            number,
-            wanted["userid"],
-            wanted["courseid"],
-            wanted["text"],
-            int(wanted["format"]),
-            _STATES[wanted["publishstate"]],
-            now,
-            now,
-        )
-        return number
-
-
-def _check_format(value: str) -> None:
-    if value not in _FORMATS:
-        raise invalid(f"format {value!r}")
-
-
-def _no_note(number: int) -> dict[str, Any]:
-    return {"item": "note", "itemid": number, "warningcode": "badid", "message": "Note does not exist"}
-
-
-_TEXT: Final = Value("text")
-_ALPHA: Final = Value("alpha")
-_PAGE: Final = {"page": Value("int", 0), "perpage": Value("int", 10)}
-_NOTE: Final = {"publishstate": _ALPHA, "text": RAW, "format": Value("raw", "1")}
-_PERSON: Final = {key: optional(_TEXT) for key in ("firstname", "lastname", "email", "idnumber", "city", "country")}
-_LEARNER: Final = One({"courseid": INT, "userid": INT})
-
-TABLE: Final[dict[str, tuple[One, Callable[[Functions, dict[str, Any], Writer], object]]]] = {
-    "core_webservice_get_site_info": (One({}), Functions.site_info),
-    "core_user_get_users_by_field": (One({"field": _ALPHA, "values": Many(RAW)}), Functions.users_by_field),
-    "core_course_get_courses_by_field": (
-        One({"field": Value("raw", ""), "value": Value("raw", "")}),
-        Functions.courses_by_field,
-    ),
-    "core_completion_get_course_completion_status": (_LEARNER, Functions.completion),
-    "core_enrol_get_enrolled_users": (
-        One({"courseid": INT, "options": Many(One({"name": _TEXT, "value": RAW}), ())}),
-        Functions.enrolled_users,
-    ),
-    "core_enrol_get_users_courses": (
-        One({"userid": INT, "returnusercount": Value("bool", True)}),
-        Functions.my_courses,
-    ),
-    "gradereport_user_get_grade_items": (
-        One({"courseid": INT, "userid": Value("int", 0), "groupid": Value("int", 0)}),
-        Functions.grade_items,
-    ),
-    "gradereport_overview_get_course_grades": (One({"userid": Value("int", 0)}), Functions.overview_grades),
-    "core_reportbuilder_list_reports": (One(_PAGE), Functions.list_reports),
-    "core_reportbuilder_retrieve_report": (One({"reportid": INT, **_PAGE}), Functions.report),
-    "core_user_update_users": (
-        One(
-            {
-                "users": Many(
-                    One(
-                        {
-                            "id": INT,
-                            **_PERSON,
-                            "customfields": Many(One({"type": Value("alphanumext"), "value": RAW}), ()),
-                        }
-                    )
-                )
-            }
-        ),
-        Functions.update_users,
-    ),
-    "core_notes_create_notes": (
-        One(
-            {"notes": Many(One({"userid": INT, "courseid": INT, **_NOTE, "clientnoteid": Value("alphanumext", None)}))}
-        ),
-        Functions.create_notes,
-    ),
-    "core_notes_get_course_notes": (One({"courseid": INT, "userid": Value("int", 0)}), Functions.course_notes),
-    "core_notes_update_notes": (One({"notes": Many(One({"id": INT, **_NOTE}))}), Functions.update_notes),
-    "core_notes_delete_notes": (One({"notes": Many(INT)}), Functions.delete_notes),
-    "core_completion_override_activity_completion_status": (
-        One({"userid": INT, "cmid": INT, "newstate": INT}),
-        Functions.override_activity,
-    ),
-    "core_message_send_instant_messages": (
-        One(
-            {
-                "messages": Many(
-                    One(
-                        {
-                            "touserid": INT,
-                            "text": RAW,
-                            "textformat": Value("raw", "0"),
-                            "clientmsgid": Value("alphanumext", None),
-                        }
-                    )
-                )
-            }
-        ),
-        Functions.send_messages,
-    ),
-}
+        return moodle_error("required_capability_exception", "nopermissions", text)

@@ -10,17 +10,20 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Final
 
 from bridge.demo.vendors.stand_in import Answer, Call, RefusalError, StandIn
+from bridge.demo.vendors.thinkific_school import Enrolment, Person, School
 
 BASE: Final = "/api/public/v1"
 _JSON: Final = {"Content-Type": "application/json; charset=utf-8"}
 _WRITABLE: Final = frozenset(
-    "first_name last_name email password roles avatar_url bio company headline external_source affiliate_code "
-    "affiliate_commission affiliate_commission_type affiliate_payout_email custom_profile_fields".split()
+    {
+        *("first_name", "last_name", "email", "password", "roles", "avatar_url", "bio", "company", "headline"),
+        *("external_source", "affiliate_code", "affiliate_commission", "affiliate_commission_type"),
+        *("affiliate_payout_email", "custom_profile_fields"),
+    }
 )
 _TIMES: Final = ("on", "before", "on_or_before", "after")
 _ENROLMENT_FILTERS: Final = frozenset(
@@ -43,54 +46,8 @@ _USER_FILTERS: Final = frozenset(
 )
 
 
-@dataclass
-class Person:
-    """A user; `fields` are values by definition id."""
-
-    id: int
-    first_name: str
-    last_name: str
-    email: str
-    fields: dict[int, str] = field(default_factory=dict)
-    company: str | None = None
-    created_at: str = "2025-12-01T09:00:00.000Z"
-
-    @property
-    def full_name(self) -> str:
-        """First and last name, whichever there are."""
-        return f"{self.first_name} {self.last_name}".strip()
-
-
-@dataclass
-class Definition:
-    """A custom profile field, made by the site's owner."""
-
-    id: int
-    label: str
-    field_type: str = "text"
-    required: bool = False
-
-
-@dataclass
-class Enrolment:
-    """A user in a course; times as the API writes them."""
-
-    id: int
-    user_id: int
-    course_id: int
-    percentage_completed: str = "0.0"
-    completed_at: str | None = None
-    created_at: str = "2026-01-05T10:00:00.000Z"
-    activated_at: str | None = "2026-01-05T10:00:00.000Z"
-    started_at: str | None = None
-    updated_at: str = "2026-01-05T10:00:00.000Z"
-    expiry_date: str | None = None
-    expired: bool = False
-    is_free_trial: bool = False
-
-
 class ThinkificStandIn(StandIn):
-    """The records may be changed while it runs."""
+    """`school` holds the records; it may be changed while the stand-in runs."""
 
     title: ClassVar[str] = "Thinkific"
 
@@ -101,58 +58,12 @@ class ThinkificStandIn(StandIn):
         self.plan_has_api = True
         self.put_replaces = False
         self.insists = False
-        self.users: dict[int, Person] = {}
-        self.definitions: dict[int, Definition] = {}
-        self.enrolments: dict[int, Enrolment] = {}
-        self.courses: dict[int, str] = {}
-        self._seed()
+        self.school = School()
 
     @property
     def base_url(self) -> str:
         """The root of the Admin API."""
         return self.url + BASE
-
-    def complete(self, enrolment_id: int, at: datetime) -> Enrolment:
-        """Makes an enrolment reach 100 % at this moment."""
-        enrolment = self.enrolments[enrolment_id]
-        enrolment.completed_at = enrolment.updated_at = _moment(at)
-        enrolment.percentage_completed = "1.0"
-        return enrolment
-
-    def completed_event(self, enrolment_id: int, *, event_id: str) -> dict[str, Any]:
-        """Returns the body of the webhook `enrollment.completed` for an enrolment."""
-        enrolment = self.enrolments[enrolment_id]
-        user = self.users[enrolment.user_id]
-        return {
-            "id": event_id,
-            "resource": "enrollment",
-            "action": "completed",
-            "tenant_id": "12345",
-            "tenant_global_id": "00000000-0000-4000-8000-000000000001",
-            "created_at": enrolment.updated_at,
-            "payload": {
-                "activated_at": enrolment.activated_at,
-                "certificate_expiry_date": None,
-                "certificate_url": None,
-                "completed_at": enrolment.completed_at,
-                "course": {"id": enrolment.course_id, "name": self.courses[enrolment.course_id]},
-                "course_id": enrolment.course_id,
-                "created_at": enrolment.created_at,
-                "credential_id": None,
-                "expiry_date": enrolment.expiry_date,
-                "free_trial": enrolment.is_free_trial,
-                "id": enrolment.id,
-                "percentage_completed": enrolment.percentage_completed,
-                "started_at": enrolment.started_at,
-                "updated_at": enrolment.updated_at,
-                "user": {
-                    "email": user.email,
-                    "first_name": user.first_name,
-                    "id": user.id,
-                    "last_name": user.last_name,
-                },
-            },
-        }
 
     def answer(self, call: Call) -> Answer:
         """Answers one call of the Admin API."""
@@ -191,16 +102,16 @@ class ThinkificStandIn(StandIn):
 
     def _list_enrolments(self, call: Call) -> Answer:
         query = _query(call, _ENROLMENT_FILTERS)
-        found = [one for one in self.enrolments.values() if self._wanted(one, query)]
+        found = [one for one in self.school.enrolments.values() if self._wanted(one, query)]
         return _page(query, [self._enrolment(one) for one in found])
 
     def _get_enrolment(self, call: Call, number: str) -> Answer:
         _query(call, frozenset())
-        found = self.enrolments.get(int(number))
+        found = self.school.enrolments.get(int(number))
         return _json(200, self._enrolment(found)) if found else _NOT_FOUND
 
     def _wanted(self, one: Enrolment, query: Mapping[str, str]) -> bool:
-        user = self.users.get(one.user_id)
+        user = self.school.users.get(one.user_id)
         for name, value in query.items():
             if name in ("page", "limit"):
                 continue
@@ -222,7 +133,7 @@ class ThinkificStandIn(StandIn):
         return True
 
     def _enrolment(self, one: Enrolment) -> dict[str, Any]:
-        user = self.users.get(one.user_id)
+        user = self.school.users.get(one.user_id)
         return {
             "id": one.id,
             "created_at": one.created_at,
@@ -230,7 +141,7 @@ class ThinkificStandIn(StandIn):
             "user_name": user.full_name if user else None,
             "expiry_date": one.expiry_date,
             "user_id": one.user_id,
-            "course_name": self.courses[one.course_id],
+            "course_name": self.school.courses[one.course_id],
             "course_id": one.course_id,
             "percentage_completed": one.percentage_completed,
             "completed_at": one.completed_at,
@@ -250,30 +161,30 @@ class ThinkificStandIn(StandIn):
         value = query.get("query[custom_profile_field_value]")
         if (label is None) != (value is None):
             raise RefusalError("custom_profile_field_label and _value go together", _invalid(["must be combined"]))
-        found = list(self.users.values())
+        found = list(self.school.users.values())
         if (address := query.get("query[email]")) is not None:
             found = [one for one in found if one.email.lower() == address.lower()]
         if label is not None:
-            numbers = [definition.id for definition in self.definitions.values() if definition.label == label]
+            numbers = [definition.id for definition in self.school.definitions.values() if definition.label == label]
             found = [one for one in found if any(one.fields.get(number) == value for number in numbers)]
         return _page(query, [self._user(one) for one in found])
 
     def _get_user(self, call: Call, number: str) -> Answer:
         _query(call, frozenset())
-        found = self.users.get(int(number))
+        found = self.school.users.get(int(number))
         return _json(200, self._user(found)) if found else _NOT_FOUND
 
     def _put_user(self, call: Call, number: str) -> Answer:
         _query(call, frozenset())
         change = _object(call, _WRITABLE)
-        user = self.users.get(int(number))
+        user = self.school.users.get(int(number))
         if user is None:
             return _NOT_FOUND
         fields = self._fields(change.get("custom_profile_fields", []))
         kept = {} if self.put_replaces and "custom_profile_fields" in change else user.fields
         merged = {number: value for number, value in (kept | fields).items() if value}
         if self.insists:
-            empty = [one.label for one in self.definitions.values() if one.required and one.id not in merged]
+            empty = [one.label for one in self.school.definitions.values() if one.required and one.id not in merged]
             if empty:
                 return _invalid({label: ["can't be blank"] for label in empty})
         user.fields = merged
@@ -292,7 +203,7 @@ class ThinkificStandIn(StandIn):
             number, value = entry.get("custom_profile_field_definition_id"), entry.get("value", "")
             if type(number) is not int or not isinstance(value, str):
                 raise RefusalError(f"custom profile field {entry!r}", _invalid(["custom_profile_fields is invalid"]))
-            if number not in self.definitions:
+            if number not in self.school.definitions:
                 raise RefusalError(
                     f"no custom profile field {number}",
                     _invalid(["Custom profile field definition could not be found."]),
@@ -323,7 +234,7 @@ class ThinkificStandIn(StandIn):
                 {
                     "id": 1000 * one.id + number,
                     "value": value,
-                    "label": self.definitions[number].label,
+                    "label": self.school.definitions[number].label,
                     "custom_profile_field_definition_id": number,
                 }
                 for number, value in sorted(one.fields.items())
@@ -333,48 +244,15 @@ class ThinkificStandIn(StandIn):
     # -- definitions and courses -------------------------------------------------------------------
 
     def _list_definitions(self, call: Call) -> Answer:
-        return _page(_query(call, frozenset()), [dict(vars(one)) for one in self.definitions.values()])
+        return _page(_query(call, frozenset()), [dict(vars(one)) for one in self.school.definitions.values()])
 
     def _list_courses(self, call: Call) -> Answer:
-        return _page(_query(call, frozenset()), [_course(number, name) for number, name in self.courses.items()])
+        return _page(_query(call, frozenset()), [_course(number, name) for number, name in self.school.courses.items()])
 
     def _get_course(self, call: Call, number: str) -> Answer:
         _query(call, frozenset())
-        name = self.courses.get(int(number))
+        name = self.school.courses.get(int(number))
         return _json(200, _course(int(number), name)) if name is not None else _NOT_FOUND
-
-    def _seed(self) -> None:
-        for user in (
-            Person(123456, "", "OKAFOR", "DANA@Example.com"),
-            Person(123457, "Maria", "Silva", "maria.silva@example.com"),
-            Person(193952525, "Colin", "", "noreply@example.com"),
-        ):
-            self.users[user.id] = user
-        for definition in (Definition(1, "Certificate ID"), Definition(2, "Phone")):
-            self.definitions[definition.id] = definition
-        self.courses = {68: "Safety Basics", 69: "Forklift Operator", 1264768: "Corporate Course"}
-        for enrolment in (
-            Enrolment(
-                97472,
-                123456,
-                68,
-                percentage_completed="1.0",
-                completed_at="2026-02-14T14:30:10.900Z",
-                started_at="2026-01-05T10:01:00.000Z",
-                updated_at="2026-02-14T14:30:10.950Z",
-            ),
-            Enrolment(97473, 123457, 69, percentage_completed="0.5", started_at="2026-01-06T08:00:00.000Z"),
-            Enrolment(
-                479110111,
-                193952525,
-                1264768,
-                created_at="2024-02-22T20:32:52.726Z",
-                activated_at="2024-02-22T20:32:52.000Z",
-                updated_at="2024-02-22T20:32:52.730Z",
-                expiry_date="2025-01-17T20:32:52.000Z",
-            ),
-        ):
-            self.enrolments[enrolment.id] = enrolment
 
 
 # -- requests and answers ------------------------------------------------------------------------
@@ -463,10 +341,6 @@ def _course(number: int, name: str) -> dict[str, Any]:
 
 def _flag(value: bool) -> str:
     return "true" if value else "false"
-
-
-def _moment(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
 
 
 def _in_time(one: Enrolment, word: str, value: str) -> bool:

@@ -1,0 +1,59 @@
+"""Finding the connectors that are installed."""
+
+from __future__ import annotations
+
+import types
+from importlib.metadata import EntryPoint, EntryPoints
+
+import pytest
+from fake_lms import Lms, Plain
+
+import bridge.config.discovery
+from bridge.config import discover_connectors
+from bridge.config.discovery import connector_in
+from bridge.core.connector import Connector
+from bridge.core.errors import ConfigError
+
+
+def announced(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    entry = EntryPoint(name="x", value=value, group="certbridge.connectors")
+    monkeypatch.setattr(
+        bridge.config.discovery, "entry_points", lambda *, group: EntryPoints([entry]).select(group=group)
+    )
+
+
+def test_finds_one_connector_in_each_module_of_the_package() -> None:
+    found = discover_connectors()
+    assert list(found) == sorted(found)
+    assert all(issubclass(item, Connector) and item.name == name for name, item in found.items())
+    assert all(item.__module__.startswith(f"connectors.{name}") for name, item in found.items())
+
+
+def test_finds_what_other_packages_announce(monkeypatch: pytest.MonkeyPatch) -> None:
+    announced(monkeypatch, "fake_lms:Lms")
+    assert discover_connectors()["lms"] is Lms
+
+
+def test_refuses_what_is_no_connector(monkeypatch: pytest.MonkeyPatch) -> None:
+    announced(monkeypatch, "fake_lms:LmsSettings")
+    with pytest.raises(ConfigError, match=r"\(fake_lms:LmsSettings\) announces a connector, but it is none"):
+        discover_connectors()
+
+
+def test_refuses_a_second_connector_of_the_same_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = next(iter(discover_connectors()))
+    monkeypatch.setattr(Lms, "name", taken)
+    announced(monkeypatch, "fake_lms:Lms")
+    with pytest.raises(ConfigError, match=f"Two connectors are named '{taken}'; the second comes from"):
+        discover_connectors()
+
+
+def test_a_module_defines_exactly_one() -> None:
+    module = types.ModuleType("fake_lms")
+    with pytest.raises(ConfigError, match=r"must define exactly one Connector; found: none\."):
+        connector_in(module)
+    module.__dict__.update(Lms=Lms, Plain=Plain, imported=Connector)
+    with pytest.raises(ConfigError, match=r"found: Lms, Plain\."):
+        connector_in(module)
+    del module.__dict__["Plain"]
+    assert connector_in(module) is Lms
