@@ -123,7 +123,7 @@ def _doors(bridge: Bridge, stopping: threading.Event) -> Doors:
         allowed_hosts=config.server.allowed_hosts,
         body_bytes=config.limits.body_bytes,
     )
-    return Doors(settings, bridge.receiver.receive, certificate, pdf, readiness)
+    return Doors(settings, bridge.receiver.receive, certificate, pdf, readiness, refused=bridge.receiver.refused)
 
 
 def _public(bridge: Bridge, tx: Transaction, identifier: str) -> PublicCertificate | None:

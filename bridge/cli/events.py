@@ -55,13 +55,13 @@ def list_events(
 
     wanted = session.source(source) if source else None
 
-    def look(tx: Transaction) -> list[shown.ShownEvent]:
-        rows = inbox.search(
-            tx, source=wanted, state=State(state) if state else None, text=text, limit=limit, before_id=before
-        )
-        return shown.look(tx, rows)
-
     with session.bridge() as bridge:
+        chosen = State(state) if state else None
+
+        def look(tx: Transaction) -> list[ShownEvent]:
+            rows = inbox.search(tx, source=wanted, state=chosen, text=text, limit=limit, before_id=before)
+            return shown.look(tx, rows, shown.names_by(bridge))
+
         found = bridge.store.read(look)
     if as_json:
         print_json([shown.as_json(event) for event in found])
@@ -74,6 +74,7 @@ def list_events(
         )
         return
     page.table(shown.COLUMNS, [shown.line(event, page) for event in found])
+    page.clock()
     if len(found) == limit:
         page.say(f"Older ones: certbridge events list --before {found[-1].row.id}", style="dim")
 
@@ -88,7 +89,7 @@ def show_event(session: Session, number: int, payload: bool, as_json: bool) -> N
     from bridge.cli.shown.event_page import EventPage
 
     with session.bridge() as bridge:
-        seen = EventPage.read(bridge.store, number)
+        seen = EventPage.read(bridge, number)
     if as_json:
         seen.print_json()
     else:
@@ -198,7 +199,8 @@ def queue(
     finished = bridge.finish_work() if queued else True
 
     def look(tx: Transaction) -> list[shown.ShownEvent]:
-        return shown.look(tx, [row for number in queued if (row := inbox.get(tx, number)) is not None])
+        rows = [row for number in queued if (row := inbox.get(tx, number)) is not None]
+        return shown.look(tx, rows, shown.names_by(bridge))
 
     found = bridge.store.read(look)
     if as_json:

@@ -28,13 +28,15 @@ _ADVISED: Final = 3
 @pass_session
 def find(session: Session, words: tuple[str, ...], limit: int, as_json: bool) -> None:
     """Show what happened to a learner: TEXT is (part of) a name, an address, an id or a course."""
+    from bridge.cli.shown.event import names_by
     from bridge.cli.shown.found import Found
 
     text = " ".join(words).strip()
     if not one_line(text):
         raise click.UsageError("Say what to look for: (part of) a name, an address, a certificate id or a course.")
     with session.bridge() as bridge:
-        found = bridge.store.read(lambda tx: Found.read(tx, text, bridge.publisher.url, limit=limit))
+        named = names_by(bridge)
+        found = bridge.store.read(lambda tx: Found.read(tx, text, url=bridge.publisher.url, named=named, limit=limit))
     if as_json:
         found.print_json()
         return
@@ -56,7 +58,7 @@ def _in_short(page: Page, found: Found) -> None:
     page.heading("No certificate (yet)")
     for event in unserved[:_ADVISED]:
         row = event.row
-        page.say(f"{shown_event.who(row)}: event {row.id} is {row.state.value}.")
+        page.say(f"{event.who}: event {row.id} is {row.state.value}. {event.why or ''}")
         advice = shown_event.advice(row)
         if advice:
             page.say(advice, indent=2, style="cyan")

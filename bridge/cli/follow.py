@@ -13,7 +13,7 @@ from bridge.cli.shown import delivery, event
 from bridge.core import certificate_id
 from bridge.core.errors import BridgeError
 from bridge.core.models import State
-from bridge.store import inbox, outbox
+from bridge.store import certificates, inbox, outbox
 from bridge.store.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -72,10 +72,10 @@ Deliveries = list[tuple[str, outbox.OutboxRow]]
 def _read(tx: Transaction, numbers: Sequence[int]) -> tuple[list[inbox.InboxRow], Deliveries]:
     rows = [row for number in numbers if (row := inbox.get(tx, number)) is not None]
     deliveries: dict[int, tuple[str, outbox.OutboxRow]] = {}
-    for shown in event.look(tx, rows):
-        if shown.certificate is not None:
-            for sent in reversed(outbox.search(tx, certificate_id=shown.certificate.id)):
-                deliveries[sent.id] = (shown.certificate.id, sent)
+    for row in rows:
+        certificate = certificates.of_completion(tx, row.completion_id) if row.completion_id is not None else None
+        for sent in reversed(outbox.search(tx, certificate_id=certificate.id)) if certificate else ():
+            deliveries[sent.id] = (sent.certificate_id or "", sent)
     return rows, list(deliveries.values())
 
 
@@ -91,7 +91,7 @@ def _steps(rows: Sequence[inbox.InboxRow], deliveries: Deliveries) -> Iterator[S
 
 def _event_line(row: inbox.InboxRow) -> Text:
     stage = _STAGES.get(row.stage)
-    note = stage if row.state in (State.READY, State.RUNNING) and stage else row.reason or event.who(row)
+    note = stage if row.state in (State.READY, State.RUNNING) and stage else row.reason or row.event_type
     return _line(f"event {row.id}", row.state, note)
 
 

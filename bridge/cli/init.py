@@ -44,12 +44,17 @@ def _say_next(folder: Path, written: Sequence[Path]) -> None:
     from bridge.cli.output import Page
 
     page = Page()
-    page.title(f"Written to {folder}, for your eyes only")
-    page.say("  ".join(os.path.relpath(path, folder) for path in written), indent=2)
+    page.title(f"Written to {folder}")
+    page.say("\n".join(os.path.relpath(path, folder) for path in written), indent=2)
     config = folder / "config.yaml"
     page.heading("The next three steps")
-    page.say(f"1. Fill in {config}: who issues, and where your platform is. Your courses go into mappings/.", indent=2)
-    page.say(f"2. certbridge -c {config} check   names every mistake at once", indent=2)
-    page.say(f"3. certbridge -c {config} serve   runs, and shows the webhook address to paste", indent=2)
+    page.facts(
+        [
+            ("1.", f"Fill in {config}: who issues, and where your platform is. Your courses go into mappings/."),
+            ("2.", f"certbridge -c {config} check\nnames every mistake at once"),
+            ("3.", f"certbridge -c {config} serve\nruns, and shows the webhook address to paste"),
+        ],
+        indent=2,
+    )
     page.say()
     page.say("Sources start in test mode: nothing real is sent before you write mode: live.", style="dim")

@@ -61,7 +61,7 @@ def list_deliveries(
     if not found:
         page.say("No such deliveries." if certificate or state or kind or before else "No deliveries yet.")
         return
-    page.table(delivery.COLUMNS, [delivery.line(row) for row in found])
+    delivery.table(page, found, certificate=True)
     if len(found) == limit:
         page.say(f"Older ones: certbridge outbox list --before {found[-1].id}", style="dim")
 
@@ -154,7 +154,7 @@ def _say(session: Session, found: list[OutboxRow], *, finished: bool, any_asked:
     if not found:
         page.say("" if any_asked else "No delivery has failed.")
         return
-    page.table(delivery.COLUMNS, [delivery.line(row) for row in found])
+    delivery.table(page, found, certificate=True)
     if not finished:
         page.say("The running certbridge takes this on now. Look again: certbridge outbox show NUMBER", style="dim")
 

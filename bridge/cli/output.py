@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import click
 from rich.box import Box
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -36,7 +36,12 @@ _SEQUENCE: Final = re.compile(
 )
 # What JSON may hold as it is, and what a terminal (or a reader's eye) would still act upon.
 _UNSAFE_JSON: Final = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
-_RULE: Final = Box("    \n    \n -- \n    \n    \n    \n    \n    \n")
+# Text direction, invisible letters and control characters; whatever is left moves no cursor and hides no word.
+_CONTROL: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
+_RULE: Final = Box("    \n    \n ── \n    \n    \n    \n    \n    \n")
 
 STYLES: Final = {
     "done": "green",
@@ -63,9 +68,15 @@ def plain(value: object) -> str:
 
 
 def paragraphs(value: object) -> str:
-    """Returns a text of several lines as harmless lines."""
+    """Returns a text of several lines as harmless lines; spaces stay where they are."""
     text = _SEQUENCE.sub("", value if isinstance(value, str) else "" if value is None else str(value))
-    return "\n".join(one_line(line) for line in text.split("\n")).strip("\n")
+    return "\n".join(_CONTROL.sub("", line.expandtabs(4)).rstrip() for line in text.splitlines()).strip("\n")
+
+
+def short(value: object, longest: int) -> str:
+    """Returns one harmless line of at most `longest` characters."""
+    text = plain(value)
+    return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
 
 
 def state(word: str) -> Text:
@@ -105,14 +116,14 @@ class Page:
 
     def table(self, columns: Sequence[Column], rows: Iterable[Sequence[object]]) -> None:
         """Prints a table; nothing is cut off, long cells go on in the next line."""
-        table = Table(box=_RULE, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", border_style="dim")
+        table = Table(box=_RULE, show_edge=False, pad_edge=False, header_style="bold", border_style="dim")
         for column in columns:
             table.add_column(
                 column.title, justify=column.justify, no_wrap=column.fixed, overflow="fold", style=column.style
             )
         for row in rows:
             table.add_row(*(_cell(value) for value in row))
-        self.console.print(table)
+        self._print(table)
 
     def facts(self, pairs: Iterable[tuple[str, object]], *, indent: int = 0) -> None:
         """Prints names and values below each other; a pair without a value is left out."""
@@ -123,21 +134,21 @@ class Page:
         for name, value in shown:
             table.add_row(Text(name), _cell(value))
         if shown:
-            self.console.print(Padding(table, (0, 0, 0, indent)))
+            self._print(Padding(table, (0, 0, 0, indent), expand=False))
 
     def title(self, text: str | Text) -> None:
         """Prints the heading of a block."""
-        self.console.print(text if isinstance(text, Text) else Text(plain(text), style="bold"))
+        self._print(text if isinstance(text, Text) else Text(plain(text), style="bold"))
 
     def heading(self, text: str) -> None:
         """Prints the heading of a part, after an empty line."""
-        self.console.print()
+        self.say()
         self.title(text)
 
     def say(self, text: str | Text = "", *, style: str = "", indent: int = 0) -> None:
         """Prints a sentence, folded at the window's width."""
         shown = text if isinstance(text, Text) else Text(paragraphs(text), style=style)
-        self.console.print(Padding(shown, (0, 0, 0, indent)) if indent else shown)
+        self._print(Padding(shown, (0, 0, 0, indent), expand=False) if indent else shown)
 
     def when(self, moment: datetime | None, *, seconds: bool = False) -> str:
         """Returns an instant on the reader's clock, or a dash."""
@@ -148,6 +159,13 @@ class Page:
     def clock(self) -> None:
         """Says whose clock the times were read from."""
         self.say(f"Times: {self.zone}", style="dim")
+
+    def _print(self, renderable: RenderableType) -> None:
+        # rich fills every line to the window's width; nobody wants those spaces in a file or a bug report.
+        with self.console.capture() as captured:
+            self.console.print(renderable)
+        for line in captured.get().splitlines():
+            click.echo(line.rstrip(), file=self.console.file, color=True)
 
 
 def _cell(value: object) -> Text:

@@ -17,7 +17,7 @@ from bridge.flow.plan import Planner
 from bridge.flow.templates import Templates
 from bridge.flow.view import Publisher
 from bridge.issuing.renderer import Renderer
-from bridge.issuing.preflight import preflight
+from bridge.issuing.preflight import clean_data, preflight
 from bridge.store import certificates, history, inbox
 from bridge.store.engine import Store, Transaction
 
@@ -51,7 +51,7 @@ class Amending:
         Raises LookupError (unknown id), PermanentError (cannot be corrected), HeldError (cannot be printed).
         """
         now = self._issued(identifier, "corrected")
-        data = change(now.data, changes)
+        data = clean_data(change(now.data, changes))
         if data == now.data:
             raise PermanentError("Nothing would change: every given value is already on the certificate.")
         preflight(data)

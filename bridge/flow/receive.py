@@ -97,6 +97,26 @@ class Receiver:
         body = json.dumps({"outcome": "rejected", "reason": received.reason})
         return Reply(404, body.encode(), {"Content-Type": "application/json"})
 
+    def refused(self, source: str, *, status: int, reason: str, method: str, size: int, peer: str) -> None:
+        """Keeps a request that the web server refused before anybody read it: too large, compressed, wrong method."""
+        known = source if source in self.sources else ""
+        self._keep_rejected(
+            requests.NewRequest(
+                source=known,
+                entry="webhook",
+                method=method[:16],
+                target=f"/hooks/{known or '?'}",
+                headers={},
+                body=None,
+                body_sha256="",
+                size=size,
+                peer=peer,
+                outcome="rejected",
+                reason=self.redactor.text(reason),
+                status=status,
+            )
+        )
+
     def _keep_rejected(self, kept: requests.NewRequest) -> None:
         try:
             self.store.transact(lambda tx: requests.record_rejected(tx, kept, per_hour=self.rejected_per_hour), wait=2.0)

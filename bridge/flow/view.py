@@ -9,6 +9,7 @@ from datetime import date
 
 from bridge.core import certificate_id
 from bridge.core.models import Certificate, CertificateData, Completion, Issuer
+from bridge.issuing.preflight import clean_data
 from bridge.store import certificates, completions
 from bridge.store.engine import Transaction
 
@@ -24,8 +25,8 @@ class Publisher:
     """Keys the hash under which a recipient's address can be found without being readable."""
 
     def data(self, completion: Completion, *, issued_on: date) -> CertificateData:
-        """Returns what the first version of a certificate says."""
-        return CertificateData(
+        """Returns what the first version of a certificate says: the texts as they will be printed, everywhere."""
+        data = CertificateData(
             recipient=completion.recipient,
             course=completion.course,
             issuer=self.issuer,
@@ -36,6 +37,7 @@ class Publisher:
             locale=completion.locale,
             fields=completion.fields,
         )
+        return clean_data(data)
 
     def recipient_key(self, email: str | None) -> str | None:
         """Returns the keyed hash of an address, or None without one."""

@@ -47,9 +47,9 @@ class PostgresStore(Store):
         refuse_nesting()
         return self._until(self._write_engine, fn, wait)
 
-    def read(self, fn: Callable[[Transaction], T]) -> T:
+    def read(self, fn: Callable[[Transaction], T], *, wait: float = WAIT) -> T:
         refuse_nesting()
-        return self._until(self._read_engine, fn, WAIT)
+        return self._until(self._read_engine, fn, wait)
 
     def upgrade(self) -> None:
         refuse_nesting()

@@ -16,6 +16,7 @@ from bridge.store.transaction import Store, Transaction
 
 HEAD: Final = "0001"
 """The newest revision; a test holds it equal to migrations/versions, so that a start needs not load Alembic."""
+PROBE_SECONDS: Final = 2.0
 LOCK_NUMBER: Final = 7233914862518001
 """Any number nobody else uses as a PostgreSQL advisory lock."""
 
@@ -67,10 +68,10 @@ def not_prepared(where: str) -> str:
 def probe(store: Store) -> list[str]:
     """Tries to read the revision and to write a row; says in plain words what failed."""
     try:
-        found = store.read(lambda tx: revision(tx.connection))
+        found = store.read(lambda tx: revision(tx.connection), wait=PROBE_SECONDS)
         if found != HEAD:
             return [f"The tables are at revision {found or 'none'}, this certbridge needs {HEAD}; restart it."]
-        store.transact(_write_probe, wait=2.0)
+        store.transact(_write_probe, wait=PROBE_SECONDS)
     except BridgeError as error:
         return [str(error)]
     return []

@@ -62,7 +62,7 @@ class SqliteStore(Store):
             return self._writer.submit(fn, wait=wait)
         return self._beside(fn, wait)
 
-    def read(self, fn: Callable[[Transaction], T]) -> T:
+    def read(self, fn: Callable[[Transaction], T], *, wait: float = WAIT) -> T:
         refuse_nesting()
         try:
             with self._read_engine.begin() as connection, inside_fn():

@@ -67,7 +67,7 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def read(self, fn: Callable[[Transaction], T]) -> T:
+    def read(self, fn: Callable[[Transaction], T], *, wait: float = WAIT) -> T:
         """Runs `fn` on one consistent snapshot that cannot be written to. Raises UnavailableError."""
 
     @abstractmethod

@@ -31,7 +31,7 @@ def create_app(doors: Doors) -> Flask:
     # No redirect may be made from the slashes of a hostile path.
     app.url_map.merge_slashes = False
     _guard(app, doors.settings)
-    refusals.register(app, doors.settings)
+    refusals.register(app, doors)
     for blueprint in (hooks.blueprint(doors), pages.blueprint(doors), health.blueprint(doors)):
         app.register_blueprint(blueprint)
     return app

@@ -17,6 +17,16 @@ class Receive(Protocol):
     def __call__(self, source: str, request: InboundRequest, *, peer: str) -> Reply: ...
 
 
+class Refused(Protocol):
+    """Keeps a request to a hook that the web itself refused, so that "it never arrived" can be disproved; never raises."""
+
+    def __call__(self, source: str, *, status: int, reason: str, method: str, size: int, peer: str) -> None: ...
+
+
+def forget_refusal(source: str, *, status: int, reason: str, method: str, size: int, peer: str) -> None:
+    """Keeps nothing; for an application without a store."""
+
+
 @dataclass(frozen=True, slots=True)
 class PublicCertificate:
     """A certificate and what a stranger may know about it beyond what it says."""
@@ -76,3 +86,4 @@ class Doors:
     """Returns why the bridge is not ready, in plain words; empty when it is."""
     clock: Callable[[], datetime] = field(default=utc_now)
     """Decides what "expired" means; aware."""
+    refused: Refused = forget_refusal

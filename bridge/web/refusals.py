@@ -10,7 +10,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
 
 from bridge.core.errors import UnavailableError
-from bridge.web.doors import WebSettings
+from bridge.web.doors import Doors
 from bridge.web.pages import render_refusal
 
 log = structlog.get_logger(__name__)
@@ -18,29 +18,38 @@ log = structlog.get_logger(__name__)
 _MACHINES = ("/hooks", "/healthz", "/readyz")
 
 
-def register(app: Flask, settings: WebSettings) -> None:
+def register(app: Flask, doors: Doors) -> None:
     """Answers every error of the app in the form its reader understands."""
 
     @app.errorhandler(HTTPException)
     def refused(error: HTTPException) -> Response:
-        return _answer(error, settings)
+        return _answer(error, doors)
 
     @app.errorhandler(UnavailableError)
     def unavailable(error: UnavailableError) -> Response:
         log.warning("unavailable", door=request.endpoint, reason=str(error))
-        return _answer(ServiceUnavailable(str(error), retry_after=max(1, round(error.retry_after))), settings)
+        return _answer(ServiceUnavailable(str(error), retry_after=max(1, round(error.retry_after))), doors)
 
     @app.errorhandler(Exception)
     def unexpected(error: Exception) -> Response:
         # Flask's own log line names the path, and a traceback with local values would show it too: it may hold a token.
         log.error("unexpected", door=request.endpoint, trace="".join(traceback.format_exception(error)))
         return _answer(
-            InternalServerError("Something went wrong here. It was noted; please try again later."), settings
+            InternalServerError("Something went wrong here. It was noted; please try again later."), doors
         )
 
 
-def _answer(error: HTTPException, settings: WebSettings) -> Response:
-    response = _as_json(error) if request.path.startswith(_MACHINES) else _as_page(error, settings)
+def _answer(error: HTTPException, doors: Doors) -> Response:
+    response = _as_json(error) if request.path.startswith(_MACHINES) else _as_page(error, doors)
+    if request.path.startswith("/hooks/") and (error.code or 500) < 500:
+        doors.refused(
+            request.path.split("/")[2],
+            status=error.code or 400,
+            reason=error.description or "",
+            method=request.method,
+            size=request.content_length or 0,
+            peer=request.remote_addr or "",
+        )
     for name, value in error.get_headers(request.environ):
         if name.lower() != "content-type":
             response.headers[name] = value
@@ -56,5 +65,5 @@ def _as_json(error: HTTPException) -> Response:
     return Response(body, status, content_type="application/json")
 
 
-def _as_page(error: HTTPException, settings: WebSettings) -> Response:
-    return Response(render_refusal(error.code or 500, settings), error.code, content_type="text/html; charset=utf-8")
+def _as_page(error: HTTPException, doors: Doors) -> Response:
+    return Response(render_refusal(error.code or 500, doors.settings), error.code, content_type="text/html; charset=utf-8")

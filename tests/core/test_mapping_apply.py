@@ -89,8 +89,8 @@ def test_a_missing_score_is_held_with_the_promised_message() -> None:
     assert held(event(grade__score=None)) == (
         "missing_value",
         "Maria Silva, Forklift Operator. At least 80 is needed, but the event brought no score. Usual cause: the "
-        "course is not graded, or the grade came later than the event. (data.grade.score is null; mappings/lms.yaml:12:14) "
-        "(Rule: school.yaml:15:23)",
+        "course is not graded, or the grade came later than the event. (data.grade.score is null; "
+        "mappings/lms.yaml:12:14) (Rule: school.yaml:15:23)",
     )
 
 

@@ -11,7 +11,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -65,6 +65,13 @@ def test_nothing_of_basic_authentication_can_be_decoded_to_the_secret(secret: st
     shown = Redactor([secret]).text(f"Basic {line}")
     assert REDACTED in shown
     assert line not in shown
+
+
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+def test_knows_both_alphabets_of_base64(encode: Callable[[bytes], bytes]) -> None:
+    secret = ">>>???~~~"
+    assert {"+", "/"} <= set(base64.b64encode(secret.encode()).decode())
+    assert Redactor([secret]).text(encode(secret.encode()).decode()) == REDACTED
 
 
 def test_replaces_in_keys_values_and_nested_data() -> None:

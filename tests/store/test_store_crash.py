@@ -250,9 +250,7 @@ def test_runs_again_after_a_deadlock(postgres_store: Store) -> None:
             runs.append(name)
             tries.append(1)
             for index, number in enumerate(order):
-                tx.connection.execute(
-                    update(requests_table).where(requests_table.c.id == number).values(reason=name)
-                )
+                tx.connection.execute(update(requests_table).where(requests_table.c.id == number).values(reason=name))
                 if index == 0 and len(tries) == 1:
                     meet.wait(20)
 

@@ -7,19 +7,18 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import IntegrityError
 from store_samples import at_once, event, request
 
 from bridge.core.errors import BridgeError, UnavailableError
-from bridge.store import group_commit, inbox, queue, requests, sqlite
+from bridge.store import artifacts, group_commit, inbox, requests, sqlite
 from bridge.store.engine import Store, Transaction, open_store
 from bridge.store.sqlite import SqliteStore, has_wal_reset_bug
-from bridge.store.tables import requests as requests_table
 
 
 def number_of_requests(store: Store) -> int:
@@ -188,15 +187,7 @@ def test_refuses_to_be_called_from_inside_a_transaction(store: Store) -> None:
 
 def test_rows_may_name_only_what_exists(store: Store) -> None:
     with pytest.raises(IntegrityError):
-        store.transact(
-            lambda tx: queue.upsert(
-                tx, requests_table.metadata.tables["active"], ("kind",), _active("nothing", tx.now + timedelta())
-            )
-        )
-
-
-def _active(sha256: str, at: object) -> dict[str, object]:
-    return {"kind": "mapping", "name": "x", "sha256": sha256, "by": "me", "at": at}
+        store.transact(lambda tx: artifacts.activate(tx, "mapping", "school", "nothing stored", "me"))
 
 
 def test_a_healthy_store_has_no_problems(store: Store) -> None:
@@ -225,8 +216,6 @@ def test_an_unknown_answer_is_a_problem_not_an_exception(tmp_path: Path, postgre
 def test_functions_that_wait_together_share_one_commit(sqlite_store: SqliteStore) -> None:
     commits: list[object] = []
     with busy_writer(sqlite_store):
-        from sqlalchemy import event as sqlalchemy_event
-
         sqlalchemy_event.listen(sqlite_store._write_engine, "commit", commits.append)
         threads = [
             threading.Thread(target=lambda: sqlite_store.transact(lambda tx: requests.record(tx, request())))
@@ -332,9 +321,7 @@ def test_a_full_disk_is_named_and_passes(sqlite_store: SqliteStore) -> None:
     assert number_of_requests(sqlite_store) == 2
 
 
-def test_a_file_locked_by_another_program_is_named_and_passes(
-    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_locked_by_another_program_is_named_and_passes(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.05)
     with open_store(sqlite_url) as store:
         store.upgrade()

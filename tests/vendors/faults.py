@@ -9,7 +9,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Literal, Self
 
@@ -108,9 +108,7 @@ class Faults:
             return _ANSWERS[fault.mode](fault)
         if fault.mode == "debug-before-json":
             answer = respond()
-            return Answer(
-                answer.status, b"\nNotice: Undefined index in /lib/x.php on line 9\n" + answer.body, answer.headers
-            )
+            return replace(answer, body=b"\nNotice: Undefined index in /lib/x.php on line 9\n" + answer.body)
         if fault.mode == "slow":
             return None if wire.wait(fault.seconds) else respond()
         if fault.mode == "commit-then-drop":

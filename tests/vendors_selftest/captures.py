@@ -26,9 +26,8 @@ def differences(real: Any, ours: Any, path: str = "") -> list[str]:
     if isinstance(real, list) and isinstance(ours, list):
         if bool(real) != bool(ours):
             return [f"{path} is empty in one of the two"]
-        return [
-            line for n, pair in enumerate(zip(real, ours, strict=False)) for line in differences(*pair, f"{path}[{n}]")
-        ]
+        pairs = enumerate(zip(real, ours, strict=False))
+        return [line for number, pair in pairs for line in differences(*pair, f"{path}[{number}]")]
     numbers = isinstance(real, int | float) and isinstance(ours, int | float) and type(real) is not bool
     if type(real) is not type(ours) and not (numbers and type(ours) is not bool):
         return [f"{path} is {type(real).__name__} in the real answer, {type(ours).__name__} here"]

@@ -23,7 +23,8 @@ REAL_ENROLMENT = {
     "is_free_trial": False, "completed": False, "started_at": None, "activated_at": "t", "updated_at": "t",
 }  # fmt: skip
 PAGINATION = {
-    "current_page": 1, "next_page": None, "prev_page": None, "total_pages": 1, "total_items": 1, "entries_info": "1-1 of 1",
+    "current_page": 1, "next_page": None, "prev_page": None, "total_pages": 1, "total_items": 1,
+    "entries_info": "1-1 of 1",
 }  # fmt: skip
 
 

@@ -133,7 +133,7 @@ class CertificatePage:
         )
         if self.deliveries:
             page.heading("Deliveries")
-            page.table(delivery.COLUMNS, [delivery.line(row) for row in self.deliveries])
+            delivery.table(page, self.deliveries)
         if self.history:
             page.heading("History")
             shown_history.table(page, self.history)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from rich.text import Text
@@ -13,13 +14,8 @@ from bridge.store import attempts
 from bridge.store.outbox import OutboxRow
 from bridge.store.transaction import Transaction
 
-COLUMNS = (
-    Column("No", "right", fixed=True),
-    Column("Certificate", fixed=True),
-    Column("To"),
-    Column("What, and its proof"),
-    Column("State", fixed=True),
-)
+_NUMBER, _CERTIFICATE = Column("No", "right", fixed=True), Column("Certificate", fixed=True)
+_REST = (Column("To"), Column("What, and its proof"), Column("State", fixed=True))
 
 
 def as_json(row: OutboxRow) -> JsonObject:
@@ -57,11 +53,17 @@ def proof(row: OutboxRow) -> str:
     return row.reason or ""
 
 
-def line(row: OutboxRow) -> list[object]:
-    """Returns the row of a table; its columns are COLUMNS."""
-    certificate = certificate_id.grouped(row.certificate_id) if row.certificate_id else "–"
-    where = lines(plain(row.destination), plain(row.kind.replace("_", "-")))
-    return [str(row.id), certificate, where, cell(row), state(row.state.value)]
+def table(page: Page, rows: Sequence[OutboxRow], *, certificate: bool = False) -> None:
+    """Prints deliveries; `certificate` adds the column that says whose they are."""
+    columns = (_NUMBER, _CERTIFICATE, *_REST) if certificate else (_NUMBER, *_REST)
+    page.table(columns, [_line(row, certificate=certificate) for row in rows])
+
+
+def _line(row: OutboxRow, *, certificate: bool) -> list[object]:
+    identifier = certificate_id.grouped(row.certificate_id) if row.certificate_id else "–"
+    kind = plain(row.kind.replace("_", "-"))
+    where = lines(plain(row.destination), kind if kind != row.destination else None)
+    return [str(row.id), *([identifier] if certificate else []), where, cell(row), state(row.state.value)]
 
 
 def cell(row: OutboxRow) -> Text:

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.text import Text
 
-from bridge.cli.output import Column, Page, lines, plain, state
+from bridge.cli.output import Column, Page, lines, plain, short, state
 from bridge.core import certificate_id
-from bridge.core.models import JsonObject, State
+from bridge.core.models import Completion, JsonObject, State
+from bridge.flow.receive import UNREADABLE
 from bridge.store import certificates, requests
 from bridge.store.certificates import CertificateRow
 from bridge.store.inbox import InboxRow
 from bridge.store.transaction import Transaction
 
+Named = Callable[[InboxRow], str | None]
+LISTED: Final = 200
+"""Characters of a reason in a list; the event's own page has all of it."""
 QUIET = (State.DONE, State.READY, State.RUNNING)
 """States that need no reason."""
+
+if TYPE_CHECKING:
+    from bridge.app import Bridge
 
 COLUMNS = (
     Column("No", "right", fixed=True),
@@ -37,11 +44,40 @@ class ShownEvent:
     received_at: datetime | None
     """None when the request was forgotten (they are kept for a while only)."""
     certificate: CertificateRow | None
+    who: str
+    """Learner and course: by name where the mapping can read them, else by the source's ids."""
+    why: str | None
+    """The reason, without who it is about."""
 
 
-def look(tx: Transaction, rows: Sequence[InboxRow]) -> list[ShownEvent]:
-    """Finds request and certificate of each row."""
-    return [ShownEvent(row, _received_at(tx, row), _certificate(tx, row)) for row in rows]
+def look(tx: Transaction, rows: Sequence[InboxRow], named: Named) -> list[ShownEvent]:
+    """Finds request and certificate of each row; `named` reads names from events that became no completion."""
+    return [_shown(tx, row, named) for row in rows]
+
+
+def _shown(tx: Transaction, row: InboxRow, named: Named) -> ShownEvent:
+    who = _completion_of(row) or named(row) or _ids(row)
+    reason = plain(row.reason) or None
+    why = reason.removeprefix(f"{who}.").removeprefix(f"{who}:").strip() if reason else None
+    return ShownEvent(row, _received_at(tx, row), _certificate(tx, row), who, why)
+
+
+def names_by(bridge: Bridge) -> Named:
+    """Returns a reader of names that asks each source's mapping; it issues and stores nothing."""
+
+    def named(row: InboxRow) -> str | None:
+        if row.source not in bridge.sources or row.event_type not in bridge.mappings.current(row.source).event_types():
+            return None
+        mapping = bridge.mappings.current(row.source)
+        # As if released: what is held for a decision has all its names, with the title as it would be printed.
+        overrides = {**row.overrides, "released": "yes"}
+        decision = mapping.apply(row.record or row.event, defaults=bridge.defaults, overrides=overrides)
+        if isinstance(decision.outcome, Completion):
+            return plain(f"{decision.outcome.recipient.name}, {decision.outcome.course.title}")
+        said = {line.word: line.value for line in decision.trace if line.value}
+        return plain(", ".join(said[word] for word in ("name", "course title") if word in said)) or None
+
+    return named
 
 
 def _received_at(tx: Transaction, row: InboxRow) -> datetime | None:
@@ -75,6 +111,7 @@ def as_json(event: ShownEvent, *, whole: bool = False) -> JsonObject:
         "due_at": row.due_at,
         "deliveries": row.deliveries,
         "overrides": row.overrides,
+        "about": event.who,
         "completion": row.completion,
         "certificate": event.certificate.id if event.certificate else None,
     }
@@ -84,10 +121,15 @@ def as_json(event: ShownEvent, *, whole: bool = False) -> JsonObject:
     return shape
 
 
-def who(row: InboxRow) -> str:
-    """Returns learner and course by name where they are known, else by the source's ids."""
-    if row.completion is not None:
-        return plain(f"{row.completion['recipient']['name']}, {row.completion['course']['title']}")
+def _completion_of(row: InboxRow) -> str | None:
+    if row.completion is None:
+        return None
+    return plain(f"{row.completion['recipient']['name']}, {row.completion['course']['title']}")
+
+
+def _ids(row: InboxRow) -> str:
+    if row.event_type == UNREADABLE:
+        return "a request that cannot be read"
     known = [
         f"{word} {value}" for word, value in (("learner", row.event.subject), ("course", row.event.course)) if value
     ]
@@ -98,7 +140,7 @@ def cell(event: ShownEvent) -> Text:
     """Returns who it is about, and below it what came or why it went no further."""
     row = event.row
     quiet = row.state in QUIET or not row.reason
-    return lines(who(row), plain(row.event_type) if quiet else row.reason)
+    return lines(event.who, plain(row.event_type) if quiet else short(event.why, LISTED))
 
 
 def line(event: ShownEvent, page: Page) -> list[object]:
@@ -113,8 +155,8 @@ def facts(event: ShownEvent, page: Page) -> list[tuple[str, object]]:
     row = event.row
     certificate = event.certificate
     return [
-        ("state", lines(state(row.state.value), row.reason, style="")),
-        ("about", who(row)),
+        ("state", lines(state(row.state.value), event.why, style="")),
+        ("about", event.who),
         ("source", row.source + (" (test)" if row.test else "")),
         ("event", f"{row.event_type}  {row.event_id}"),
         ("received", page.when(event.received_at, seconds=True) + _times(row)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from bridge.cli.output import Page, print_json
 from bridge.cli.shown import attempt, delivery, event
@@ -14,7 +15,10 @@ from bridge.store import attempts, history, inbox, outbox
 from bridge.store.attempts import AttemptRow
 from bridge.store.history import HistoryRow
 from bridge.store.outbox import OutboxRow
-from bridge.store.transaction import Store, Transaction
+from bridge.store.transaction import Transaction
+
+if TYPE_CHECKING:
+    from bridge.app import Bridge
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,7 @@ class EventPage:
     history: Sequence[HistoryRow]
 
     @classmethod
-    def read(cls, store: Store, number: int) -> EventPage:
+    def read(cls, bridge: Bridge, number: int) -> EventPage:
         """Reads an event. Raises PermanentError for a number nothing has."""
 
         def look(tx: Transaction) -> EventPage:
@@ -36,7 +40,7 @@ class EventPage:
                 raise PermanentError(
                     f"There is no event {number}. `certbridge events list` shows the numbers.", code="unknown"
                 )
-            shown = event.look(tx, [row])[0]
+            shown = event.look(tx, [row], event.names_by(bridge))[0]
             certificate = shown.certificate.id if shown.certificate else None
             return cls(
                 shown,
@@ -45,7 +49,7 @@ class EventPage:
                 history.timeline(tx, inbox_id=number),
             )
 
-        return store.read(look)
+        return bridge.store.read(look)
 
     def print_json(self) -> None:
         """Prints all of it for programs."""
@@ -65,7 +69,7 @@ class EventPage:
             attempt.table(page, self.attempts)
         if self.deliveries:
             page.heading("Deliveries of its certificate")
-            page.table(delivery.COLUMNS, [delivery.line(one) for one in self.deliveries])
+            delivery.table(page, self.deliveries)
         if self.history:
             page.heading("History")
             shown_history.table(page, self.history)

@@ -18,6 +18,8 @@ from bridge.store.requests import RequestRow
 from bridge.store.sources import SourceRow
 from bridge.store.transaction import Transaction
 
+NOT_FOR_US = ("event_type", "not_wanted")
+"""Codes of events that are about no completion."""
 REFUSED = 5
 """Refused requests that are shown when nothing else was found."""
 
@@ -34,10 +36,10 @@ class Found:
     sources: Sequence[SourceRow]
 
     @classmethod
-    def read(cls, tx: Transaction, text: str, url: Callable[[str], str], *, limit: int) -> Found:
-        """Searches; `url` gives the page of a certificate."""
+    def read(cls, tx: Transaction, text: str, *, url: Callable[[str], str], named: event.Named, limit: int) -> Found:
+        """Searches; `url` gives the page of a certificate, `named` reads names from events."""
         rows = stored.find(tx, text, limit=limit)
-        events = event.look(tx, [row for row in rows if isinstance(row, InboxRow)])
+        events = event.look(tx, [row for row in rows if isinstance(row, InboxRow)], named)
         hits = {row.certificate.id: row for row in rows if isinstance(row, CertificateHit)}
         for one in events:
             if one.certificate is not None and one.certificate.id not in hits:
@@ -58,10 +60,13 @@ class Found:
 
     def unserved(self) -> list[event.ShownEvent]:
         """Returns the latest event of each learner and course that led to no certificate, newest first."""
-        latest: dict[tuple[str, str | None, str | None], event.ShownEvent] = {}
         served = {_about(one) for one, _ in self.events if one.certificate is not None}
+        told = {_about(one)[:2] for one, _ in self.events if one.row.code not in NOT_FOR_US}
+        latest: dict[tuple[str, str | None, str | None], event.ShownEvent] = {}
         for one, _ in self.events:
-            if one.row.state is not State.DONE and _about(one) not in served:
+            # That a lesson was finished answers nothing once something is known about a course.
+            aside = one.row.code in NOT_FOR_US and _about(one)[:2] in told
+            if one.row.state is not State.DONE and _about(one) not in served and not aside:
                 latest.setdefault(_about(one), one)
         return list(latest.values())
 

@@ -64,7 +64,7 @@ def of_event(shown: event.ShownEvent, decided: Sequence[HistoryRow]) -> Iterator
     """Yields the event's arrival, and what people did about it."""
     row = shown.row
     came = f"Event {row.id} from {plain(row.source)}{' (test)' if row.test else ''}: {plain(row.event_type)}"
-    yield Moment(shown.received_at, 0, lines(came, event.who(row), row.reason), state(row.state.value))
+    yield Moment(shown.received_at, 0, lines(came, shown.who, shown.why), state(row.state.value))
     yield from _decisions(decided, f"event {row.id}")
 
 
