@@ -7,7 +7,7 @@ ONCE ?=
 KEEP ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench clean
+.PHONY: help docs demo test check format bench clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ format: $(VENV)/.test ## Lay the code out
 
 bench: $(VENV)/.test ## Ratios against peers measured in the same run
 	$(BIN)/python -m benchmarks
+
+docs: $(VENV)/.test ## Write the parts of the documentation that come from the code
+	$(BIN)/python docs/build.py
 
 clean: ## Forget the virtual environment and caches
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

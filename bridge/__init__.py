@@ -1,4 +1,4 @@
-"""certbridge: turns "this learner completed this course" into a certificate, and closes the loop."""
+"""Turns "this learner completed this course" into a certificate, and closes the loop."""
 
 from __future__ import annotations
 

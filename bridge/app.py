@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import structlog
 
@@ -29,6 +30,7 @@ from bridge.core.source import Source
 from bridge.flow.amend import Amending
 from bridge.flow.issue import Issuing
 from bridge.flow.mappings import MappingFile, Mappings, bundle_of
+from bridge.flow.normalise import not_wanted
 from bridge.flow.plan import MAIL, TEST_MAIL, Planner
 from bridge.flow.receive import Receiver
 from bridge.flow.send import Postbox, Sending
@@ -214,7 +216,7 @@ def _assemble(config: Config, store: Store, *, daemon_running: bool) -> Bridge:
         for name, source in config.sources.items()
     }
     _register_sources(config, store)
-    mappings = Mappings(store, mapping_files(config), shipped_mapping, node)
+    mappings = Mappings(store, mapping_files(config), shipped_mapping, node, ZoneInfo(config.issuer.zone))
     mappings.start()
     templates = Templates(store, config.templates, node)
     issuer = Issuer(name=config.issuer.name, url=config.issuer.url, email=config.issuer.email)
@@ -260,6 +262,7 @@ def _assemble(config: Config, store: Store, *, daemon_running: bool) -> Bridge:
             wake,
             events_per_request=config.limits.events_per_request,
             rejected_per_hour=config.limits.rejected_per_hour,
+            unwanted=lambda name, event: not_wanted(event, mappings.current(name), defaults=defaults),
             overloaded=upkeep.overloaded,
         ),
         amending=Amending(store, sources, renderer, templates, publisher, planner, wake),

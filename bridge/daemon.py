@@ -130,7 +130,8 @@ def _public(bridge: Bridge, tx: Transaction, identifier: str) -> PublicCertifica
     certificate = bridge.publisher.find(tx, identifier)
     if certificate is None or certificate.state == "draft":
         return None
-    corrections = [line for line in history.timeline(tx, certificate_id=identifier) if line.kind == "certificate.corrected"]
+    told = history.timeline(tx, certificate_id=identifier)
+    corrections = [line for line in told if line.kind == "certificate.corrected"]
     zone = ZoneInfo(certificate.data.zone)
     corrected_on = corrections[-1].at.astimezone(zone).date() if corrections else None
     renewal = certificates.renewal_of(tx, identifier)

@@ -20,6 +20,7 @@ from bridge.cli.typed import (
 )
 from bridge.core import certificate_id
 from bridge.core.errors import ConfigError, PermanentError
+from bridge.core.models import State
 
 if TYPE_CHECKING:
     from bridge.app import Bridge
@@ -184,9 +185,10 @@ def _known(bridge: Bridge, identifier: str) -> None:
 
 
 def _say_amended(session: Session, bridge: Bridge, identifier: str, *, as_json: bool) -> None:
+    from bridge.cli.follow import wait_for
     from bridge.cli.shown.certificate import CertificatePage
 
-    finished = bridge.finish_work()
+    finished = bridge.finish_work() or wait_for(bridge, lambda tx: _sent(tx, identifier))
     seen = CertificatePage.read(bridge.store, identifier, bridge.publisher.url(identifier))
     if as_json:
         seen.print_json()
@@ -195,3 +197,10 @@ def _say_amended(session: Session, bridge: Bridge, identifier: str, *, as_json: 
     seen.print(page)
     if not finished:
         page.say("The running certbridge sends what follows now.", style="dim")
+
+
+def _sent(tx: Transaction, identifier: str) -> bool:
+    from bridge.store import outbox
+
+    rows = outbox.search(tx, certificate_id=identifier)
+    return all(row.state not in (State.READY, State.RUNNING) for row in rows)

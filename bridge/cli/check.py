@@ -29,8 +29,11 @@ def check(session: Session, course: str | None, source: str | None, as_json: boo
         _explain(session, course, session.source(source) if source else None, as_json=as_json)
         return
     from bridge.app import check as find_problems
+    from bridge.cli.checked import foreign_mappings
 
     problems = find_problems(session.path, os.environ)
+    if not problems:
+        problems = foreign_mappings(session.config)
     if as_json:
         _print_json(session, [str(problem) for problem in problems])
     elif not problems:
@@ -84,8 +87,7 @@ def _say_fine(session: Session) -> None:
 def _say_list(page: Page, title: str, lines: list[str]) -> None:
     if lines:
         page.heading(title)
-        for line in lines:
-            page.say(f"• {line}", indent=2, style="yellow")
+        page.facts([("•", line) for line in lines], indent=2)
 
 
 # -- where a setting comes from ------------------------------------------------------------------

@@ -184,6 +184,7 @@ def queue(
     as_json: bool,
 ) -> None:
     """Changes rows one by one, has them worked on, and says what became of each. Raises PermanentError at the end."""
+    from bridge.cli.follow import wait_for
     from bridge.cli.output import print_json
     from bridge.cli.shown import event as shown
     from bridge.store import inbox
@@ -196,7 +197,7 @@ def queue(
             queued.append(number)
         except PermanentError as error:
             refused.append(str(error))
-    finished = bridge.finish_work() if queued else True
+    finished = not queued or bridge.finish_work() or wait_for(bridge, lambda tx: _settled(tx, queued))
 
     def look(tx: Transaction) -> list[shown.ShownEvent]:
         rows = [row for number in queued if (row := inbox.get(tx, number)) is not None]
@@ -209,6 +210,13 @@ def queue(
         _say_queued(session, found, finished=finished, any_asked=bool(numbers))
     if refused:
         raise BridgeError("\n".join(refused))
+
+
+def _settled(tx: Transaction, numbers: Sequence[int]) -> bool:
+    from bridge.store import inbox
+
+    rows = [inbox.get(tx, number) for number in numbers]
+    return all(row is None or row.state not in (State.READY, State.RUNNING) for row in rows)
 
 
 def _say_queued(session: Session, found: Sequence[ShownEvent], *, finished: bool, any_asked: bool) -> None:

@@ -72,22 +72,27 @@ def _print(
     from bridge.cli.output import Column, lines, plain
 
     page.title(f"Words of {name}, for conditions, titles and fields")
-    columns = [Column("Word", style="bold"), Column("Example"), Column("Made from"), Column("Where", style="dim")]
+    columns = [Column("Word"), Column("Example"), Column("Made from")]
     page.table(
         columns,
         [
-            [lines(plain(word.word), word.help), _value(examples.get(word.word)), word.expression, str(word.mark)]
+            [
+                lines(plain(word.word), word.help),
+                _value(examples.get(word.word)),
+                lines(word.expression, str(word.mark)),
+            ]
             for word in words
         ],
     )
     if chosen is None:
+        page.say()
         page.say(
-            f"\nNothing has come from {name} yet. With --sample FILE there are examples, and what the platform sends."
+            f"Nothing has come from {name} yet. With --sample FILE there are examples, and what the platform sends."
         )
         return
     page.heading(f"What the platform sends, for {{{{ … }}}}  (from {chosen.origin})")
     page.table(
-        [Column("Path", style="bold"), Column("Example")],
+        [Column("Path"), Column("Example")],
         [[plain(path), plain(value)] for path, value in _paths(chosen.event)],
     )
     if chosen.thin:

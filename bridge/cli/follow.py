@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from rich.text import Text
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 LOOK: Final = 0.1
 """Seconds between looks at the database."""
+PATIENCE: Final = 3.0
+"""Seconds a command that queued something waits for the running bridge before it says "later"."""
 SETTLED: Final = (State.DONE, State.IGNORED, State.HELD, State.FAILED, State.CANCELLED)
 _STAGES: Final = {"received": "received", "enriched": "asked the source", "reserved": "certificate reserved"}
 
@@ -54,8 +56,7 @@ def _watch(bridge: Bridge, page: Page, numbers: Sequence[int], timeout: float) -
         for about, line in _steps(rows, deliveries):
             if said.get(about) != line:
                 said[about] = line
-                passed = time.monotonic() - started
-                page.say(Text.assemble((f"{passed:6.1f} s  ", "dim"), line))
+                page.step(time.monotonic() - started, line)
         moving = [row for row in rows if row.state not in SETTLED]
         moving_too = [row for _, row in deliveries if row.state not in SETTLED]
         if not moving and not moving_too:
@@ -64,6 +65,16 @@ def _watch(bridge: Bridge, page: Page, numbers: Sequence[int], timeout: float) -
             page.say(f"Still moving after {timeout:g} seconds; is `certbridge serve` running?", style="yellow")
             return rows
         time.sleep(LOOK)
+
+
+def wait_for(bridge: Bridge, settled: Callable[[Transaction], bool]) -> bool:
+    """Waits a moment for the running bridge; tells whether everything is settled."""
+    deadline = time.monotonic() + PATIENCE
+    while not bridge.store.read(settled):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(LOOK)
+    return True
 
 
 Deliveries = list[tuple[str, outbox.OutboxRow]]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     "connectors",
     multiple=True,
     metavar="NAME",
-    help="Set up a source of this kind, such as moodle. May be repeated.",
+    help="Set up a source of this kind of platform. May be repeated.",
 )
 def init(folder: Path, connectors: tuple[str, ...]) -> None:
     """Write a commented configuration, a mapping to fill in and fresh keys into DIR; nothing is overwritten."""

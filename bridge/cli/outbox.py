@@ -113,6 +113,7 @@ def _get(bridge: Bridge, number: int) -> OutboxRow:
 @pass_session
 def replay(session: Session, numbers: tuple[int, ...], failed: bool, as_json: bool) -> None:
     """Send once more; a write-back first looks whether it is there, a mail carries the same Message-ID."""
+    from bridge.cli.follow import wait_for
     from bridge.cli.output import print_json
     from bridge.cli.shown import delivery
     from bridge.store import outbox as stored
@@ -130,7 +131,7 @@ def replay(session: Session, numbers: tuple[int, ...], failed: bool, as_json: bo
                 queued.append(number)
             except PermanentError as error:
                 refused.append(str(error))
-        finished = bridge.finish_work() if queued else True
+        finished = not queued or bridge.finish_work() or wait_for(bridge, lambda tx: _settled(tx, queued))
         found = [_get(bridge, number) for number in queued]
     if as_json:
         print_json({"finished": finished, "deliveries": [delivery.as_json(row) for row in found], "refused": refused})
@@ -138,6 +139,13 @@ def replay(session: Session, numbers: tuple[int, ...], failed: bool, as_json: bo
         _say(session, found, finished=finished, any_asked=bool(numbers))
     if refused:
         raise BridgeError("\n".join(refused))
+
+
+def _settled(tx: Transaction, numbers: list[int]) -> bool:
+    from bridge.store import outbox as stored
+
+    rows = [stored.get(tx, number) for number in numbers]
+    return all(row is None or row.state not in (State.READY, State.RUNNING) for row in rows)
 
 
 def _failed(bridge: Bridge) -> tuple[int, ...]:

@@ -150,6 +150,14 @@ class Page:
         shown = text if isinstance(text, Text) else Text(paragraphs(text), style=style)
         self._print(Padding(shown, (0, 0, 0, indent), expand=False) if indent else shown)
 
+    def step(self, seconds: float, text: Text) -> None:
+        """Prints one line of something that is going on, with the time it took so far."""
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        grid.add_column(no_wrap=True, justify="right", min_width=8, style="dim")
+        grid.add_column(overflow="fold")
+        grid.add_row(f"{seconds:.1f} s", text)
+        self._print(grid)
+
     def when(self, moment: datetime | None, *, seconds: bool = False) -> str:
         """Returns an instant on the reader's clock, or a dash."""
         if moment is None:
@@ -158,6 +166,7 @@ class Page:
 
     def clock(self) -> None:
         """Says whose clock the times were read from."""
+        self.say()
         self.say(f"Times: {self.zone}", style="dim")
 
     def _print(self, renderable: RenderableType) -> None:

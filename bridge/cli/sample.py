@@ -51,10 +51,10 @@ def stored(bridge: Bridge, number: int) -> Chosen:
 def latest(bridge: Bridge, source: str) -> Chosen:
     """Returns the latest event of a source that a mapping sees. Raises PermanentError when there is none."""
     rows = bridge.store.read(lambda tx: inbox.search(tx, source=source, limit=500))
-    seen = [row for row in rows if row.code not in NOT_FOR_US]
     if not rows:
         raise PermanentError(f"Nothing has come from {source} yet. Use a sample: certbridge try {source} FILE.")
-    # One that the API completed says more than a newer one that it did not.
+    mapped = bridge.mappings.current(source).event_types()
+    seen = [row for row in rows if row.event_type in mapped and row.code not in NOT_FOR_US]
     return _of_row(bridge, (seen or rows)[0])
 
 

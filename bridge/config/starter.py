@@ -80,7 +80,7 @@ _IGNORED: Final = """\
 def starter(connectors: Mapping[str, type[Connector[Any]]], chosen: Sequence[str] = ()) -> dict[str, str]:
     """Returns the files of a first installation by name.
 
-    Each chosen connector becomes a source in test mode (named school, or MOODLE-school where there are several), with a
+    Each chosen connector becomes a source in test mode (named school, or KIND-school where there are several), with a
     mapping and a token of its own. Without a choice the first two connectors stand there as comments, ready to use.
     Raises ConfigError for an unknown connector.
     """

@@ -107,7 +107,7 @@ class Receipt:
     """Proof that a step took effect: what was written, and that it was read back."""
 
     summary: str
-    """For people: "Moodle note 17 in course 2"."""
+    """For people: "note 17 in course 2"."""
     confirmed: bool
     """True when it was read back from the vendor."""
     details: JsonObject = field(default_factory=dict)

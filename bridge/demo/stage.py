@@ -1,4 +1,4 @@
-"""Sets the demo's stage: a folder with a configuration as an admin would write it, and two vendors that are stand-ins."""
+"""Sets the demo's stage: a configuration as an admin would write it, and two vendors that are stand-ins."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def stage(folder: Path, *, port: int) -> Iterator[Stage]:
 
 
 def moodle_webhook() -> bytes:
-    """Returns what a real Moodle 4.5.6 with local_webhooks 3.0.5 sent when a learner completed a course, byte for byte."""
+    """Returns, byte for byte, what a real Moodle 4.5.6 with local_webhooks 3.0.5 sent for a completed course."""
     return (resources.files("bridge.demo") / "webhooks" / "moodle-course_completed.json").read_bytes()
 
 

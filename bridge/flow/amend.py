@@ -16,8 +16,8 @@ from bridge.flow.issue import PDF
 from bridge.flow.plan import Planner
 from bridge.flow.templates import Templates
 from bridge.flow.view import Publisher
-from bridge.issuing.renderer import Renderer
 from bridge.issuing.preflight import clean_data, preflight
+from bridge.issuing.renderer import Renderer
 from bridge.store import certificates, history, inbox
 from bridge.store.engine import Store, Transaction
 
@@ -45,7 +45,9 @@ class Amending:
     planner: Planner
     wake: Callable[[], None]
 
-    def correct(self, identifier: str, changes: Mapping[str, str], *, reason: str, actor: str, mail: bool) -> Certificate:
+    def correct(
+        self, identifier: str, changes: Mapping[str, str], *, reason: str, actor: str, mail: bool
+    ) -> Certificate:
         """Makes a new version with the changed words, tells the learner (unless told not to) and the source.
 
         Raises LookupError (unknown id), PermanentError (cannot be corrected), HeldError (cannot be printed).
@@ -100,7 +102,7 @@ class Amending:
                 reason=reason,
             )
             if n != amended.version:
-                raise TemporaryError("Somebody else changed this certificate at the same moment; look at it and try again.")
+                raise TemporaryError("Somebody else changed this certificate just now; look at it and try again.")
             certificates.put_file(tx, amended.id, n, "pdf", PDF, pdf)
             if occasion == "revoked":
                 certificates.revoke(tx, amended.id, reason=reason)

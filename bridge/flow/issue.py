@@ -11,14 +11,14 @@ import structlog
 
 from bridge.core import certificate_id
 from bridge.core.errors import TemporaryError
-from bridge.core.models import Certificate, CertificateData, Completion, SourceEvent, State
+from bridge.core.models import Certificate, Completion, SourceEvent, State
 from bridge.core.source import Source
 from bridge.flow.lease import LostLeaseError
 from bridge.flow.plan import Planner
 from bridge.flow.templates import Templates
 from bridge.flow.view import Publisher
-from bridge.issuing.renderer import Renderer
 from bridge.issuing.preflight import preflight
+from bridge.issuing.renderer import Renderer
 from bridge.observe import crash_point
 from bridge.store import certificates, completions, history, inbox
 from bridge.store.engine import Store, Transaction
@@ -26,8 +26,12 @@ from bridge.store.engine import Store, Transaction
 log = structlog.get_logger(__name__)
 
 PDF = "application/pdf"
-WAIT_FOR_TWIN = 2.0
-"""Seconds until an event looks again whether another event about the same completion is through."""
+
+
+class TwinError(TemporaryError):
+    """Another event about the same completion is being worked on; this one waits for how that ends."""
+
+    code = "twin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,7 @@ class Issuing:
         crash_point("before_commit")
         self.store.transact(lambda tx: self._commit(tx, row, source, event, completion, reserved, pdf))
         crash_point("after_commit")
-        log.info("issued", certificate=reserved.certificate.id, source=source.name, test=source.test)
+        log.info("issued", certificate=reserved.certificate.id, source=source.name, test=row.test)
         return None
 
     def _commit(
@@ -96,30 +100,53 @@ class Issuing:
         reserved: _Reserved,
         pdf: bytes,
     ) -> None:
-        draft = reserved.certificate
-        settled = inbox.settle(tx, row.id, row.lease_token or "", state=State.DONE, code="issued", stage="issued")
+        row_now = certificates.get(tx, reserved.certificate.id)
+        if row_now is None:
+            raise LookupError(f"the draft {reserved.certificate.id} is gone")
+        draft = row_now.state == "draft"
+        result = Result(State.DONE, "issued") if draft else _already(row_now, completion)
+        settled = inbox.settle(
+            tx,
+            row.id,
+            row.lease_token or "",
+            state=result.state,
+            code=result.code,
+            reason=result.reason,
+            stage="issued",
+        )
         if not settled:
             raise LostLeaseError
-        row_now = certificates.get(tx, draft.id)
+        if draft:
+            self._publish(tx, row, source, event, completion, reserved, pdf)
+            tx.after_commit(self.wake)
+
+    def _publish(
+        self,
+        tx: Transaction,
+        row: inbox.InboxRow,
+        source: Source,
+        event: SourceEvent,
+        completion: Completion,
+        reserved: _Reserved,
+        pdf: bytes,
+    ) -> None:
+        draft = reserved.certificate
         said = certificates.version(tx, draft.id, draft.version)
-        if row_now is not None and row_now.state == "draft":
-            if said is None or said.data != draft.data:
-                # Another event about this completion changed the draft while we rendered it.
-                raise TemporaryError("The certificate changed while it was rendered.", code="twin")
-            certificates.put_file(tx, draft.id, draft.version, "pdf", PDF, pdf)
-            certificates.publish(tx, draft.id, draft.version)
-            issued = draft.model_copy(update={"state": "issued"})
-            self.planner.plan(tx, issued, completion.mail, source, event, occasion="issued")
-            history.add(
-                tx,
-                "certificate.issued",
-                actor="bridge",
-                test=source.test,
-                certificate_id=draft.id,
-                inbox_id=row.id,
-                data={"version": draft.version},
-            )
-        tx.after_commit(self.wake)
+        if said is None or (said.data, said.template_sha) != (draft.data, reserved.template_sha):
+            raise TwinError("Another event about this completion changed the draft while it was rendered.")
+        certificates.put_file(tx, draft.id, draft.version, "pdf", PDF, pdf)
+        certificates.publish(tx, draft.id, draft.version)
+        issued = draft.model_copy(update={"state": "issued"})
+        self.planner.plan(tx, issued, completion.mail, source, event, occasion="issued")
+        history.add(
+            tx,
+            "certificate.issued",
+            actor="bridge",
+            test=row.test,
+            certificate_id=draft.id,
+            inbox_id=row.id,
+            data={"version": draft.version},
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +175,7 @@ class _Reservation:
     def _known(self) -> completions.CompletionRow | None:
         if self.row.completion_id is not None:
             return completions.get(self.tx, self.row.completion_id)
-        return completions.by_keys(self.tx, self.source.name, self.source.test, self.completion.keys)
+        return completions.by_keys(self.tx, self.source.name, self.row.test, self.completion.keys)
 
     def _same(self) -> completions.CompletionRow | None:
         for known in self._cycles():
@@ -166,7 +193,8 @@ class _Reservation:
             created = completions.create(
                 self.tx,
                 source=self.source.name,
-                test=self.source.test,
+                # The mode in which the event came: a source that went live since must not make a test real.
+                test=self.row.test,
                 subject=self.completion.subject,
                 course=self.completion.course.id,
                 cycle=cycles[-1].cycle + 1 if cycles else 1,
@@ -180,7 +208,7 @@ class _Reservation:
 
     def _cycles(self) -> Sequence[completions.CompletionRow]:
         return completions.all_cycles(
-            self.tx, self.source.name, self.source.test, self.completion.subject, self.completion.course.id
+            self.tx, self.source.name, self.row.test, self.completion.subject, self.completion.course.id
         )
 
     def _again_reason(self, last: completions.CompletionRow) -> str:
@@ -210,9 +238,7 @@ class _Reservation:
         if existing.state != "draft":
             return _already(existing, self.completion)
         if inbox.others_active(self.tx, found.id, before=self.row.id):
-            raise TemporaryError(
-                "Another event about the same completion is being worked on.", code="twin", retry_after=WAIT_FOR_TWIN
-            )
+            raise TwinError
         # A crash, a hold or a fenced worker left a draft: the same id, with what is true now.
         data = self.issuing.publisher.data(self.completion, issued_on=existing.issued_on)
         certificates.update_draft(
@@ -234,7 +260,7 @@ class _Reservation:
             self.tx,
             id=certificate_id.new(),
             completion_id=found.id,
-            test=self.source.test,
+            test=self.row.test,
             issuer=data.issuer.name,
             issued_on=issued_on,
             expires_on=data.expires_on,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from pathlib import Path
 
 import structlog
@@ -44,6 +45,8 @@ class Mappings:
     files: Mapping[str, MappingFile]
     shipped: Callable[[str], str | None]
     node: str
+    zone: tzinfo = UTC
+    """In which times are told to people."""
     problems: dict[str, str] = field(default_factory=dict)
     """Source name to what is wrong with its file now; empty when all is well."""
     _shelves: dict[str, _Shelf] = field(default_factory=dict)
@@ -89,10 +92,14 @@ class Mappings:
         log.info("mapping replaced", source=source, version=mapping.sha256[:12])
 
     def _report(self, source: str, error: MappingError) -> None:
-        text = f"{error}\nNothing changed: the version in force stays in use."
+        text = f"{error}\nNothing changed: the version of {self._since(source)} stays in use."
         if self.problems.get(source) != text:
             self.problems[source] = text
             log.error("mapping refused", source=source, problems=text)
+
+    def _since(self, source: str) -> str:
+        active = self.store.read(lambda tx: artifacts.active(tx, KIND, source))
+        return f"{active.at.astimezone(self.zone):%d %b %H:%M}" if active is not None else "before"
 
     def _refresh_from_store(self, source: str) -> None:
         active = self.store.read(lambda tx: artifacts.active(tx, KIND, source))
@@ -129,7 +136,8 @@ def bundle_of(file: MappingFile, shipped: Callable[[str], str | None]) -> Mappin
             text = file.path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-            raise MappingError(f"{file.path}: the mapping of source {file.source!r} cannot be read: {reason}") from error
+            text = f"{file.path}: the mapping of source {file.source!r} cannot be read: {reason}"
+            raise MappingError(text) from error
     if text is None:
         raise MappingError(f"source {file.source!r}: there is no shipped mapping named {file.name!r}")
     return gather(file.path.name if file.path else f"{file.name}.yaml", text, shipped)

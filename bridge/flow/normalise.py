@@ -41,8 +41,8 @@ def _before(completion: Completion, since: datetime) -> bool:
 
 def _before_start(completion: Completion, since: datetime) -> Ignored:
     reason = (
-        f"{completion.recipient.name}, {completion.course.title}: completed on {completion.completed_on}, before the start "
-        f"line of this source ({since:%Y-%m-%d %H:%M} UTC). To include older completions set an earlier `since:` for the source "
-        "and replay this event."
+        f"{completion.recipient.name}, {completion.course.title}: completed on {completion.completed_on}, before the "
+        f"start line of this source ({since:%Y-%m-%d %H:%M} UTC). To include older completions set an earlier `since:` "
+        "for the source and replay this event."
     )
     return Ignored(code="before_start", reason=reason)

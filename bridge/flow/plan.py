@@ -15,6 +15,7 @@ Occasion = Literal["issued", "corrected", "revoked"]
 MAIL = "mail"
 TEST_MAIL = "test-mail"
 WRITE_BACK = "write_back"
+MAIL_NOT_SET_UP = "Mail is not set up: set `mail:` in the configuration, then replay this delivery."
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +89,7 @@ class Planner:
         if certificate.data.recipient.email is None:
             return _Verdict(State.IGNORED, "no_address", "The source gave no e-mail address for this learner.")
         if not self.mail_is_set_up and not certificate.test:
-            return _Verdict(
-                State.HELD, "mail_not_set_up", "Mail is not set up: set `mail:` in the configuration, then replay this delivery."
-            )
+            return _Verdict(State.HELD, "mail_not_set_up", MAIL_NOT_SET_UP)
         return None
 
     def _write_backs(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 
 from bridge.core.errors import PayloadError, SignatureError, UnavailableError
-from bridge.core.models import InboundRequest, Received, Reply, SourceEvent, State
+from bridge.core.models import Ignored, InboundRequest, Received, Reply, SourceEvent, State
 from bridge.core.source import Source
 from bridge.observe import Redactor, crash_point
 from bridge.store import inbox, requests, sources
@@ -18,6 +19,8 @@ from bridge.store.engine import Store, Transaction
 
 log = structlog.get_logger(__name__)
 
+PULSE = 1.0
+"""Seconds."""
 UNREADABLE = "unreadable"
 """The event type of an authentic request whose body could not be read."""
 
@@ -33,8 +36,11 @@ class Receiver:
     """Called once the events are on disk."""
     events_per_request: int
     rejected_per_hour: int
+    unwanted: Callable[[str, SourceEvent], Ignored | None]
+    """Says of a source's event why its mapping has no use for it; None when it has."""
     overloaded: Callable[[], bool]
     """Tells whether so many events wait that more would only wait longer."""
+    _pulses: dict[str, float] = field(default_factory=dict)
 
     def receive(self, source: str, request: InboundRequest, *, peer: str) -> Reply:
         """Answers one POST to `/hooks/<source>`; 200 means that it is on disk.
@@ -62,21 +68,38 @@ class Receiver:
             events = source.connector.parse(request)
         except PayloadError as error:
             return [_unreadable(source, request, str(error))]
+        except Exception as error:
+            # A fault of ours in an authentic request: a 500 would lose it, because most senders do not try again.
+            log.exception("unexpected error", source=source.name)
+            reason = f"certbridge could not read this request ({type(error).__name__}). Please report this."
+            return [_unreadable(source, request, reason)]
         if len(events) > self.events_per_request:
             reason = f"{len(events)} events in one request; limits: events_per_request is {self.events_per_request}."
             return [_unreadable(source, request, reason)]
-        return [_new_event(source, event) for event in events]
+        return [self._new_event(source, event) for event in events]
+
+    def _new_event(self, source: Source, event: SourceEvent) -> inbox.NewEvent:
+        new = inbox.NewEvent(
+            source=source.name, test=source.test, event=event, body_sha256=digest(event), request_id=None
+        )
+        if event.skip is None and event.event_type not in source.connector.event_types:
+            reason = f"{source.connector.title} sent {event.event_type!r}, which certbridge does not act on."
+            return replace(new, state=State.IGNORED, code="event_type", reason=reason)
+        unwanted = self.unwanted(source.name, event)
+        if unwanted is not None:
+            return replace(new, state=State.IGNORED, code=unwanted.code, reason=unwanted.reason)
+        return new
 
     def _store(self, source: Source, request: InboundRequest, events: Sequence[inbox.NewEvent], peer: str) -> Received:
         planned = _outcome(events)
+        pulse = self._pulse_due(source.name)
 
         def write(tx: Transaction) -> Received:
             request_id = requests.record(tx, self._kept(source.name, request, planned, peer, with_body=True))
             puts = [inbox.put(tx, replace(event, request_id=request_id)) for event in events]
-            sources.saw_request(tx, source.name)
-            if events:
-                sources.saw_event(tx, source.name)
-            if any(put.result == "revived" or event.state is State.READY for put, event in zip(puts, events, strict=True)):
+            if pulse:
+                sources.saw(tx, source.name, event=bool(events))
+            if any(put.result == "revived" for put in puts) or any(one.state is State.READY for one in events):
                 tx.after_commit(self.wake)
             return _answer(planned, puts)
 
@@ -84,6 +107,14 @@ class Receiver:
         crash_point("after_store")
         log.info("received", source=source.name, outcome=received.outcome, events=received.events)
         return received
+
+    def _pulse_due(self, source: str) -> bool:
+        """Tells, at most once a second, that `sources list` should learn of a request: in a burst one row is enough."""
+        now = time.monotonic()
+        due = now - self._pulses.get(source, -PULSE) >= PULSE
+        if due:
+            self._pulses[source] = now
+        return due
 
     def _refuse(self, source: Source, request: InboundRequest, reason: str, peer: str) -> Reply:
         received = Received(401, "rejected", reason)
@@ -119,7 +150,8 @@ class Receiver:
 
     def _keep_rejected(self, kept: requests.NewRequest) -> None:
         try:
-            self.store.transact(lambda tx: requests.record_rejected(tx, kept, per_hour=self.rejected_per_hour), wait=2.0)
+            most = self.rejected_per_hour
+            self.store.transact(lambda tx: requests.record_rejected(tx, kept, per_hour=most), wait=2.0)
         except UnavailableError as error:
             # The sender is refused either way; only our own record of the refusal is lost, and the log says so.
             log.warning("refusal not recorded", source=kept.source, reason=str(error))
@@ -148,16 +180,6 @@ def _target(request: InboundRequest) -> str:
     """Returns the path without its token and query, both of which may be secret."""
     path = "/" + request.url.split("://", 1)[-1].partition("/")[2].partition("?")[0]
     return path.replace(request.path_token, "***") if request.path_token else path
-
-
-def _new_event(source: Source, event: SourceEvent) -> inbox.NewEvent:
-    new = inbox.NewEvent(source=source.name, test=source.test, event=event, body_sha256=digest(event), request_id=None)
-    if event.skip is not None:
-        return replace(new, state=State.IGNORED, code="not_wanted", reason=event.skip)
-    if event.event_type not in source.connector.event_types:
-        reason = f"{source.connector.title} sent {event.event_type!r}, which certbridge does not act on."
-        return replace(new, state=State.IGNORED, code="event_type", reason=reason)
-    return new
 
 
 def digest(event: SourceEvent) -> str:

@@ -10,11 +10,11 @@ from bridge.clients.mail import Mailbox, compose, stable_message_id
 from bridge.clients.smtp import MailTransport
 from bridge.core import certificate_id
 from bridge.core.connector import ApiClient, Step
-from bridge.core.errors import PermanentError, TemporaryError
+from bridge.core.errors import HeldError, PermanentError, TemporaryError
 from bridge.core.models import Certificate, JsonObject, State
 from bridge.core.source import Source
 from bridge.flow.lease import LostLeaseError
-from bridge.flow.plan import MAIL
+from bridge.flow.plan import MAIL, MAIL_NOT_SET_UP
 from bridge.flow.view import Publisher
 from bridge.observe import crash_point
 from bridge.store import certificates, outbox
@@ -77,8 +77,10 @@ class Sending:
     def _mail(self, row: outbox.OutboxRow, certificate: Certificate) -> Sent:
         postbox = self.postboxes.get(row.destination)
         recipient = row.target["to"]
-        if postbox is None or recipient is None:
-            raise PermanentError("Mail is not set up, or the learner has no address.", code="mail_not_set_up")
+        if recipient is None:
+            raise PermanentError("The source gave no e-mail address for this learner.", code="no_address")
+        if postbox is None:
+            raise HeldError(MAIL_NOT_SET_UP, code="mail_not_set_up")
         file = self.store.read(lambda tx: certificates.file(tx, certificate.id, certificate.version, "pdf"))
         if file is None:
             raise TemporaryError("The PDF of this certificate is not there yet.", code="no_pdf")

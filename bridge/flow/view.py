@@ -1,4 +1,4 @@
-"""Builds the certificate as the outside may see it from the rows of the store: one place for links and printed dates."""
+"""Builds the certificate as the outside may see it from the rows of the store, with its permanent links."""
 
 from __future__ import annotations
 

@@ -13,17 +13,25 @@ from typing import Literal
 import structlog
 
 from bridge.core.connector import ApiClient
-from bridge.core.errors import BridgeError, HeldError, TemporaryError, UnavailableError, UnconfirmedError
+from bridge.core.errors import (
+    BridgeError,
+    HeldError,
+    PayloadError,
+    TemporaryError,
+    UnavailableError,
+    UnconfirmedError,
+)
 from bridge.core.mapping import Defaults
 from bridge.core.models import Completion, Held, Ignored, JsonObject, State
 from bridge.core.retry import schedule_for
 from bridge.core.source import Source
 from bridge.flow.enrich import enrich
-from bridge.flow.issue import Issuing, Result
+from bridge.flow.issue import Issuing, Result, TwinError
 from bridge.flow.lease import LostLeaseError
 from bridge.flow.mappings import Mappings
 from bridge.flow.normalise import normalise, not_wanted
-from bridge.flow.plan import MAIL, WRITE_BACK
+from bridge.flow.plan import MAIL, TEST_MAIL, WRITE_BACK
+from bridge.flow.receive import UNREADABLE
 from bridge.flow.send import Sending, Sent
 from bridge.observe import Redactor
 from bridge.store import attempts, inbox, outbox, sources
@@ -35,6 +43,9 @@ LEASE = 45.0
 HEARTBEAT = 15.0
 PAUSE = 1.0
 """Seconds between looks at the database when nobody wakes the loop."""
+TWIN_WAIT = 0.5
+TWIN_LONGEST_WAIT = 300.0
+"""Seconds between looks whether another event about the same completion is through: doubled each time, up to this."""
 LANE_WIDTH = 4
 """Rows of one source or destination in work at the same time on this node; a dead one blocks only its own lane."""
 
@@ -81,6 +92,9 @@ class Clerk:
         except LostLeaseError:
             log.warning("lease lost", inbox=row.id)
             return
+        except TwinError as error:
+            self._settle_inbox(row, Result(State.RETRYING, error.stable_code, str(error)), due_in=_twin_wait(row.attempts))
+            return
         except UnavailableError:
             raise
         except BridgeError as error:
@@ -94,6 +108,11 @@ class Clerk:
             self._settle_inbox(row, result)
 
     def _inbox_stages(self, row: inbox.InboxRow, exchange: Exchange) -> Result | None:
+        if row.event_type == UNREADABLE:
+            raise PayloadError(
+                "This request could not be read when it arrived, and working on it again does not change that. "
+                "Have the source send it again."
+            )
         source = self.sources[row.source]
         mapping = self.mappings.current(row.source)
         unwanted = not_wanted(row.event, mapping, defaults=self.defaults)
@@ -126,8 +145,10 @@ class Clerk:
             return
         log.warning("event not processed", inbox=row.id, source=row.source, state=state, reason=reason)
 
-    def _settle_inbox(self, row: inbox.InboxRow, result: Result) -> None:
-        self.store.transact(lambda tx: _settle(tx, row, result, None))
+    def _settle_inbox(self, row: inbox.InboxRow, result: Result, *, due_in: float | None = None) -> None:
+        if not self.store.transact(lambda tx: _settle(tx, row, result, due_in)):
+            log.warning("lease lost", inbox=row.id)
+            return
         log.info("event settled", inbox=row.id, source=row.source, state=result.state, code=result.code)
 
     def outbox_row(self, row: outbox.OutboxRow) -> None:
@@ -169,7 +190,9 @@ class Clerk:
                 tx, row.id, row.lease_token or "", state=state, code=error.stable_code, reason=reason, due_in=due_in
             )
 
-        self.store.transact(write)
+        if not self.store.transact(write):
+            log.warning("lease lost", outbox=row.id)
+            return
         log.warning("not sent", outbox=row.id, kind=row.kind, destination=row.destination, state=state, reason=reason)
 
 
@@ -224,6 +247,11 @@ def _verdict(error: BridgeError, attempt: int) -> tuple[State, float | None]:
     return (State.HELD if isinstance(error, UnconfirmedError) else State.FAILED), None
 
 
+def _twin_wait(attempt: int) -> float:
+    # It never gives up: the other event ends some day, and then this one has its answer.
+    return min(TWIN_LONGEST_WAIT, TWIN_WAIT * 2.0 ** min(attempt - 1, 16))
+
+
 def _unexpected(error: Exception) -> TemporaryError:
     return TemporaryError(f"Unexpected {type(error).__name__}: {error}. Please report this.", code="unexpected")
 
@@ -267,6 +295,9 @@ class Workers:
         self._stopping.set()
         self._woken.set()
         deadline = time.monotonic() + timeout
+        for thread in self._threads[:1]:
+            # The dispatcher first: what it has claimed must still find its pool.
+            thread.join(timeout=timeout)
         while self._running and time.monotonic() < deadline:
             time.sleep(0.02)
         for pool in self._pools.values():
@@ -323,7 +354,8 @@ class Workers:
         return self.store.read(look)
 
     def _destinations(self) -> Collection[str]:
-        return (*self.clerk.sending.postboxes, *self.clerk.sources)
+        # Mail is always among them: what was planned while it was set up must not wait without a word.
+        return (MAIL, TEST_MAIL, *self.clerk.sources)
 
     def _claim(self, lane: Lane, limit: int) -> list[inbox.InboxRow | outbox.OutboxRow]:
         table, name = lane
@@ -354,6 +386,9 @@ class Workers:
         except UnavailableError as error:
             # The result could not be stored: the lease runs out and the row is worked on again, idempotently.
             log.warning("result not stored", lane=lane, row=row.id, reason=str(error))
+        except Exception:
+            # Nobody looks at what a pool's thread raised; the lease runs out and the row is worked on again.
+            log.exception("unexpected error", lane=lane, row=row.id)
         finally:
             with self._lock:
                 self._running.pop((lane[0], row.id), None)

@@ -86,14 +86,9 @@ def listing(tx: Transaction) -> list[SourceRow]:
     return [_row(row) for row in tx.connection.execute(select(sources).order_by(sources.c.name)).mappings()]
 
 
-def saw_request(tx: Transaction, name: str) -> None:
-    """Notes that something was received just now."""
-    _set(tx, name, last_request_at=tx.now)
-
-
-def saw_event(tx: Transaction, name: str) -> None:
-    """Notes that an event was stored just now."""
-    _set(tx, name, last_event_at=tx.now)
+def saw(tx: Transaction, name: str, *, event: bool) -> None:
+    """Notes that something was received just now, and whether it held an event."""
+    _set(tx, name, last_request_at=tx.now, **({"last_event_at": tx.now} if event else {}))
 
 
 def save_cursor(tx: Transaction, name: str, cursor: JsonObject) -> None:

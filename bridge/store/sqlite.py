@@ -60,10 +60,12 @@ class SqliteStore(Store):
         refuse_nesting()
         if self._writer is not None:
             return self._writer.submit(fn, wait=wait)
+        self._refuse_missing()
         return self._beside(fn, wait)
 
     def read(self, fn: Callable[[Transaction], T], *, wait: float = WAIT) -> T:
         refuse_nesting()
+        self._refuse_missing()
         try:
             with self._read_engine.begin() as connection, inside_fn():
                 return fn(Transaction(connection, self.dialect))
@@ -88,10 +90,12 @@ class SqliteStore(Store):
         if time.monotonic() - self._probed > 1.0:
             self._probe_problems = schema.probe(self)
             self._probed = time.monotonic()
+        if self._probe_problems:
+            return list(self._probe_problems)
         free = shutil.disk_usage(self.path.parent).free
         if free < FREE_BYTES:
-            return [*self._probe_problems, f"The disk of {self.path} is nearly full ({free // 1024} KiB left)."]
-        return list(self._probe_problems)
+            return [f"The disk of {self.path} is nearly full ({free // 1024} KiB left)."]
+        return []
 
     def warnings(self) -> list[str]:
         found = []
@@ -120,6 +124,11 @@ class SqliteStore(Store):
         self._write_engine.dispose()
 
     # -- inside --------------------------------------------------------------------------------
+
+    def _refuse_missing(self) -> None:
+        # SQLite would make an empty file, readable for everybody.
+        if not self.path.exists():
+            raise UnavailableError(schema.not_prepared(str(self.path)), code="store_unavailable")
 
     def _connect_writer(self) -> Connection:
         connection = self._write_engine.connect()

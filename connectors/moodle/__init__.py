@@ -36,6 +36,7 @@ class WriteBack(Value):
     profile_field: str | None = Field(
         None,
         pattern=r"^\w{1,100}$",
+        examples=["certificateid"],
         description="Short name of a text profile field that receives the number of the latest certificate.",
     )
 
@@ -43,7 +44,9 @@ class WriteBack(Value):
 class MoodleSettings(ConnectorSettings):
     """One Moodle site. At least one of `webhook_token` and `url_token` is needed; if both are set, both must fit."""
 
-    url: str = Field(description="The address of the site as learners see it, such as https://moodle.school.example.")
+    url: str = Field(
+        description="The address of the site as learners see it.", examples=["https://moodle.school.example"]
+    )
     token: SecretStr = Field(min_length=1, description="Web service token of the service account (REST protocol).")
     webhook_token: SecretStr | None = Field(
         None, min_length=8, description="The field Token of the service in the plugin Webhooks."

@@ -49,12 +49,17 @@ class ThinkificSettings(ConnectorSettings):
     previous_url_token: SecretStr | None = Field(
         None, min_length=8, description="The last part before, while you change it; still accepted."
     )
-    subdomain: str | None = Field(None, pattern=r"^[\w-]{1,100}$", description="SCHOOL of SCHOOL.thinkific.com.")
+    subdomain: str | None = Field(
+        None, pattern=r"^[\w-]{1,100}$", description="SCHOOL of SCHOOL.thinkific.com.", examples=["your-school"]
+    )
     api_key: SecretStr | None = Field(None, min_length=1, description="The site's API key; needs `subdomain`.")
     access_token: SecretStr | None = Field(None, min_length=1, description="API access token, instead of `api_key`.")
     api_url: str = Field("https://api.thinkific.com/api/public/v1", description="Where Thinkific's API is.")
     profile_field: str | None = Field(
-        None, min_length=1, description="Label of the custom profile field that receives the certificate number."
+        None,
+        min_length=1,
+        description="Label of the custom profile field that receives the certificate number.",
+        examples=["Certificate ID"],
     )
     profile_field_by_course: dict[str, str] = Field(
         {}, description="Other labels by course id, so that a learner's certificates do not overwrite each other."

@@ -1,125 +1,14 @@
-"""A small school with a real configuration, a real SQLite file and Thinkific as its only source."""
+"""Schools for the tests of the command line: a fresh one for each test, and a busy one to look at."""
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import structlog
-from click.testing import CliRunner, Result
-
-from bridge.app import open_bridge, read_config
-from bridge.cli.commands import certbridge
-from bridge.core.models import InboundRequest
-
-SECRET = "a-signing-secret-nobody-guesses"
-
-CONFIG = """\
-public_url: https://certificates.acme.example
-listen: 127.0.0.1:{port}
-issuer: {{name: Acme Academy, zone: Europe/Berlin}}
-keys: {{recipient: recipient-key-recipient-key-0001}}
-mail: {{mode: folder, from: Acme Academy <training@acme.example>}}
-sources:
-  school:
-    connector: thinkific
-    mode: live
-    mapping: school.yaml
-    since: 2020-01-01
-    signing_secret: {secret}
-    url_token: url-token-url-token-01
-"""
-
-MAPPING = """\
-extends: thinkific
-every_course:
-  valid_for: 2 years
-  hold_if: {name: looks incomplete}
-courses:
-  68: Fire Safety
-  99: {title: First Aid, fields: {hours: 8}}
-"""
-
-
-@dataclass
-class School:
-    """A folder with a configuration, and the command line run on it."""
-
-    folder: Path
-
-    @property
-    def config(self) -> Path:
-        return self.folder / "config.yaml"
-
-    def certbridge(self, *words: str, input: str | None = None, columns: int = 100) -> Result:
-        """Runs the real command; never raises."""
-        runner = CliRunner()
-        env = {"COLUMNS": str(columns), "TERM": "dumb", "NO_COLOR": "1"}
-        return runner.invoke(certbridge, ["-c", str(self.config), *words], env=env, input=input)
-
-    def json(self, *words: str) -> object:
-        """Runs a command with --json and reads what it prints."""
-        result = self.certbridge(*words, "--json")
-        assert result.exit_code == 0, result.output
-        return json.loads(result.stdout)
-
-    def arrives(self, body: bytes, *, signed: bool = True, work: bool = True) -> int:
-        """Posts a body to the real receiver; returns the status. With `work` it is worked on, too."""
-        with open_bridge(read_config(self.config, {}), role="command") as bridge:
-            connector = bridge.sources["school"].connector
-            signature = connector.sign(body, {}, datetime.now(UTC)) if signed else None
-            request = InboundRequest(
-                method="POST",
-                url="https://certificates.acme.example/hooks/school",
-                headers={name.lower(): value for name, value in signature.headers.items()} if signature else {},
-                body=body,
-                received_at=datetime.now(UTC),
-                path_token=signature.path_token if signature else "url-token-url-token-01",
-            )
-            reply = bridge.receiver.receive("school", request, peer="203.0.113.9")
-            if work:
-                assert bridge.finish_work()
-        return reply.status
-
-
-def completed(
-    first: str = "Maria",
-    last: str = "Silva",
-    *,
-    course: int = 68,
-    title: str = "Safety Basics",
-    user: int = 1001,
-    event: str = "e-1",
-    **payload: object,
-) -> bytes:
-    """Returns Thinkific's `enrollment.completed`, of the shape of the samples."""
-    body = {
-        "id": event,
-        "resource": "enrollment",
-        "action": "completed",
-        "tenant_id": "12345",
-        "created_at": "2026-02-14T14:30:11.222Z",
-        "payload": {
-            "id": user * 1000 + course,
-            "completed_at": "2026-02-14T14:30:10.900Z",
-            "course": {"id": course, "name": title},
-            "course_id": course,
-            "free_trial": False,
-            "user": {
-                "id": user,
-                "first_name": first,
-                "last_name": last,
-                "email": f"{user}@example.org",
-            },
-            **payload,
-        },
-    }
-    return json.dumps(body).encode()
+from cli_school import HOSTILE, School, completed, make_school
 
 
 @pytest.fixture
@@ -128,11 +17,29 @@ def school(tmp_path: Path) -> School:
     return make_school(tmp_path / "school")
 
 
-def make_school(folder: Path, *, port: int = 8080) -> School:
-    (folder / "mappings").mkdir(parents=True)
-    (folder / "config.yaml").write_text(CONFIG.format(secret=SECRET, port=port))
-    (folder / "mappings" / "school.yaml").write_text(MAPPING)
-    return School(folder)
+@pytest.fixture(scope="session")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> School:
+    """A school with events of every kind, to look at and never to change.
+
+    1 Maria is done, 2 X looks incomplete, 3 is hostile, 4 is of a course that is not listed, 5 cannot be printed,
+    6 is a lesson, 7 cannot be read; then one request without a signature.
+    """
+    school = make_school(tmp_path_factory.mktemp("busy") / "school")
+    school.arrives(completed(event="e-1"))
+    school.arrives(completed("X", "", user=1002, event="e-2"))
+    school.arrives(completed(HOSTILE, "Santos :smile:", user=1003, event="e-3", course=99))
+    school.arrives(completed(course=7, title="Knitting", event="e-4"))
+    school.arrives(completed("\u674e", "\u5c0f\u9f99", user=1005, event="e-5"))
+    school.arrives(LESSON)
+    school.arrives(b"{nope")
+    assert school.arrives(completed(event="e-8"), signed=False) == 401
+    return school
+
+
+LESSON = (
+    b'{"id":"l-1","resource":"lesson","action":"completed","tenant_id":"12345",'
+    b'"payload":{"user":{"id":2001,"first_name":"Nora","last_name":"Berg"}}}'
+)
 
 
 @pytest.fixture(autouse=True)

@@ -152,6 +152,24 @@ def test_text_from_outside_adds_no_header_and_no_recipient(text: str) -> None:
         assert shown_name(compose(hostile)) == header_text(text, 100)
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("Ana\r\nBcc: x", "Ana Bcc: x"),
+        ("Ana\0\x07\x85x", "Ana x"),
+        ("a\u2028b\u2029c", "a b c"),
+        ("=?utf-8?q?x?=", "= ?utf-8?q?x?="),
+        ("=\u202e?utf-8?q?x?=", "= ?utf-8?q?x?="),
+        ("\u202eevil\u2066", "evil"),
+        ("\ud800", "\ufffd"),
+        ("x" * 300, "x" * 199 + "…"),
+        ("  José   O'Brien & Sons ", "José O'Brien & Sons"),
+    ],
+)
+def test_makes_one_harmless_line_of_any_text(text: str, line: str) -> None:
+    assert header_text(text) == line
+
+
 @given(st.text(max_size=300))
 def test_any_text_stays_inside_its_header(text: str) -> None:
     text = text + "x"

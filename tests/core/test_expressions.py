@@ -78,7 +78,8 @@ def test_what_is_missing_or_null_is_named_with_its_whole_path() -> None:
 @pytest.mark.parametrize(
     "source",
     ["{{ data.x == 'a' }}", "{{ data.x and true }}", "{{ not data.x }}", "{{ 'a' in data.x }}", "{{ data.x in ['a'] }}",
-     "{{ data.x + 1 }}", "{{ data.x | upper }}", "{{ 'a' | replace('a', data.x) }}", "{{ data.x < 3 }}", "{{ -data.x }}"],
+     "{{ data.x + 1 }}",
+     "{{ data.x | upper }}", "{{ 'a' | replace('a', data.x) }}", "{{ data.x < 3 }}", "{{ -data.x }}"],
 )  # fmt: skip
 def test_a_missing_value_never_slips_through_an_operator(source: str) -> None:
     assert missing(source) == ("data.x", "missing")
@@ -123,8 +124,8 @@ REFUSED = {
     "{{ 1 // 2 }}": 'The sign "//" is not available in an expression.',
     "{{ range(10) }}": '"range(...)" cannot be called. Nothing can be called in an expression; use a transform: '
     "{{ value | transform }}.",
-    "{{ data.user.items() }}": '"items(...)" cannot be called. Nothing can be called in an expression; use a transform: '
-    "{{ value | transform }}.",
+    "{{ data.user.items() }}": '"items(...)" cannot be called. Nothing can be called in an expression; use a '
+    "transform: {{ value | transform }}.",
     "{{ data.__class__ }}": '"__class__" is not available: names that start with _ are not data.',
     "{{ data['__class__'] }}": '"__class__" is not available: names that start with _ are not data.',
     "{{ ''.__class__.__mro__ }}": '"__mro__" is not available: names that start with _ are not data.',
@@ -177,7 +178,7 @@ def test_reading_any_text_either_works_or_explains(source: str) -> None:
     try:
         compiled = compile_text("{{ " + source + " }}", NAMES)
     except ValueError as refusal:
-        assert str(refusal).endswith(".")  # noqa: PT017
+        assert str(refusal)[-1] in ".?"  # noqa: PT017
         return
     try:
         compiled.value({"data": DATA, "event": {}})

@@ -134,6 +134,10 @@ def test_strip_html_keeps_words_apart_and_hides_scripts() -> None:
     assert strip_html("<p>Fire</p><p>Safety</p>") == "Fire Safety"
     assert strip_html("<b>Fire</b>man <script>alert(1)</script>&amp; more") == "Fireman & more"
     assert strip_html("5 < 6 <![CDATA[x]]") == "5 < 6 <![CDATA[x]]"
+    assert strip_html("a<!-- <b> -->b<STYLE>p{}</Style>c<br/>d") == "ab c d"
+    assert strip_html("a<script>b") == "a"
+    assert strip_html("a<!-- b") == "a"
+    assert strip_html('<a href="x" title=y>Fire</a> &lt;b&gt;') == "Fire <b>"
 
 
 def test_unescape_works_once() -> None:

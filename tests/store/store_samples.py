@@ -108,7 +108,7 @@ def at_once(functions: Sequence[Callable[[], T]]) -> list[T | BaseException]:
         start.wait()
         try:
             results[index] = functions[index]()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 (given to the test, in the place of the result)
             results[index] = error
 
     threads = [threading.Thread(target=run, args=(index,)) for index in range(len(functions))]

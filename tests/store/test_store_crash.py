@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -93,9 +94,8 @@ def test_commands_commit_beside_a_busy_owner(store: Store, database_url: str) ->
     assert len(stored(store)) == busy + 160
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # on PostgreSQL nobody waits for another
 def test_a_command_waits_its_turn_and_then_says_what_is_in_the_way(database_url: str, store: Store) -> None:
-    if store.dialect != "sqlite":
-        pytest.skip("on PostgreSQL nobody waits for another's transaction")
     with open_store(database_url, owner=False) as command:
         inside, go_on = threading.Event(), threading.Event()
 
@@ -158,14 +158,9 @@ def test_postgresql_may_be_served_by_many() -> None:
 
 
 @pytest.fixture
-def postgres_store(request: pytest.FixtureRequest) -> Any:
-    server = request.getfixturevalue("postgres_server")
-    request.getfixturevalue("postgres_url")
-    name = f"crash_{abs(hash(request.node.name)) % 10**9}"
-    server.execute(f"CREATE DATABASE {name} TEMPLATE template_certbridge")
-    with open_store(server.url(name)) as store:
+def postgres_store(postgres_url: str) -> Iterator[Store]:
+    with open_store(postgres_url) as store:
         yield store
-    server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 PID = text("SELECT pg_backend_pid()")

@@ -45,11 +45,6 @@ def busy_writer(store: Store) -> Iterator[None]:
 
 
 @pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/own.db"
-
-
-@pytest.fixture
 def sqlite_store(sqlite_url: str) -> Iterator[SqliteStore]:
     with open_store(sqlite_url) as store:
         store.upgrade()

@@ -7,13 +7,16 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 from store_samples import at_once, certificate, delivery
 
 from bridge.core.errors import PermanentError
 from bridge.core.models import State
-from bridge.store import history, outbox, sources
-from bridge.store.engine import Store
+from bridge.store import outbox, sources
+from bridge.store.engine import Store, open_store
+from bridge.store.history import HistoryRow
 from bridge.store.outbox import NewDelivery, OutboxRow
+from bridge.store.tables import history
 
 GONE = -1.0
 KINDS = ["mail", "write_back"]
@@ -164,9 +167,7 @@ def test_cancelling_a_step_cancels_those_that_wait_for_it(store: Store) -> None:
 
 
 def _history(tx):
-    from bridge.store.tables import history as table
-
-    return [history.HistoryRow(**dict(row)) for row in tx.connection.execute(table.select()).mappings()]
+    return [HistoryRow(**dict(row)) for row in tx.connection.execute(select(history)).mappings()]
 
 
 # -- one at a time -------------------------------------------------------------------------------
@@ -209,6 +210,22 @@ def test_the_lock_holds_under_racing_workers(store: Store) -> None:
     assert sorted(finished) == sorted(set(finished))
     assert len(finished) == 60
     assert max(most) == 1
+
+
+def test_the_lock_holds_when_the_other_node_was_quicker(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_store(postgres_url) as store:
+        ids = [put(store, delivery(f"d{n}", lock_key="user:7")) for n in range(2)]
+        free_locks, quicker = outbox._free_locks, []
+
+        def look_late(tx, keys):
+            # Our query is done and saw the lock free; now the other node claims, and commits.
+            monkeypatch.setattr(outbox, "_free_locks", free_locks)
+            quicker.extend(at_once([lambda: claim(store, "other", ids=ids[1:])]))
+            return free_locks(tx, keys)
+
+        monkeypatch.setattr(outbox, "_free_locks", look_late)
+        assert claim(store, ids=ids[:1]) == []
+        assert [row.id for row in quicker[0]] == ids[1:]
 
 
 def test_a_dead_workers_lock_is_freed_and_it_cannot_get_it_back(store: Store) -> None:

@@ -6,7 +6,7 @@ import hashlib
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from store_samples import at_once, certificate, completion, data, event, request
+from store_samples import at_once, certificate, completion, data, delivery, event, request
 
 from bridge.core import certificate_id
 from bridge.core.errors import ConfigError, PermanentError
@@ -180,8 +180,9 @@ def test_certificates_are_found_by_what_they_say_and_by_their_id(store: Store) -
 
     assert found() == ["C" * 17, "B" * 17, typed]
     assert found(text="żółć") == found(text=certificate_id.grouped(typed).lower()) == found(text="s0") == [typed]
-    assert found(text="maria") == ["C" * 17, "B" * 17]
-    assert found(text="maria", state="issued") == ["B" * 17]
+    assert found(text="MARIA silva") == ["B" * 17]
+    assert found(text="forklift") == ["C" * 17, "B" * 17, typed]
+    assert found(text="forklift", state="issued") == ["B" * 17]
     assert found(source="other") == []
     assert found(recipient_key="k1", limit=1) == ["C" * 17]
     hit = store.read(lambda tx: certificates.hit(tx, typed))
@@ -254,8 +255,6 @@ def test_nodes_that_start_together_agree_on_the_start_line(store: Store) -> None
 
 
 def test_a_renamed_source_brings_its_past(store: Store) -> None:
-    from store_samples import delivery
-
     def fill(tx):
         sources.ensure(tx, "old", "moodle", since=None)
         sources.save_cursor(tx, "old", {"page": 3})
@@ -292,8 +291,8 @@ def test_refuses_a_past_that_collides_with_the_present(store: Store) -> None:
 def test_sources_remember_what_they_saw_and_why_they_rest(store: Store) -> None:
     def use(tx):
         sources.ensure(tx, "school", "moodle", since=None)
-        sources.saw_request(tx, "school")
-        sources.saw_event(tx, "school")
+        sources.saw(tx, "school", event=False)
+        sources.saw(tx, "school", event=True)
         sources.pause(tx, "school", tx.now + timedelta(hours=1), "refused")
         return tx.now
 

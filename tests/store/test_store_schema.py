@@ -110,7 +110,7 @@ def test_downgrading_removes_everything(empty_database: Make) -> None:
 
 def test_refuses_a_database_of_a_newer_certbridge(store: Store) -> None:
     store.transact(lambda tx: tx.connection.execute(text("UPDATE alembic_version SET version_num = '9999'")))
-    with pytest.raises(ConfigError, match="9999.*newer"):
+    with pytest.raises(ConfigError, match=r"9999.*newer"):
         store.upgrade()
     assert "9999" in store.problems()[0]
 
@@ -122,6 +122,15 @@ def test_says_what_to_do_when_there_are_no_tables(empty_database: Make) -> None:
         with pytest.raises(UnavailableError, match="certbridge serve"):
             store.transact(lambda tx: inbox.get(tx, 1))
         assert "none" in store.problems()[0]
+
+
+def test_a_command_does_not_make_a_missing_file(tmp_path: Path) -> None:
+    with open_store(f"sqlite:///{tmp_path}/none.db", owner=False) as store:
+        for use in (store.read, store.transact):
+            with pytest.raises(UnavailableError, match="certbridge serve"):
+                use(lambda tx: inbox.get(tx, 1))
+        assert "certbridge serve" in store.problems()[0]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_new_sqlite_file_is_readable_for_its_owner_only(tmp_path: Path) -> None:

@@ -274,6 +274,11 @@ def test_a_new_learner_can_complete(moodle: MoodleStandIn) -> None:
     assert call(moodle, function, **asked)["completionstatus"]["completions"][0]["timecompleted"] == 1795400000
 
 
+def test_list_indexes_need_not_start_at_0(moodle: MoodleStandIn) -> None:
+    real, ours = replay(moodle, "users-bulk")
+    assert [user["id"] for user in ours] == [user["id"] for user in real]
+
+
 def test_slashes_are_escaped_as_php_does(moodle: MoodleStandIn) -> None:
     body = post(moodle, urlencode({"wstoken": TOKEN, "wsfunction": "core_webservice_get_site_info",
                                    "moodlewsrestformat": "json"}))[2]  # fmt: skip

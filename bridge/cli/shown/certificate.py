@@ -100,7 +100,7 @@ class CertificatePage:
                 url,
                 said,
                 [file for version in said for file in _files(tx, identifier, version.n)],
-                outbox.search(tx, certificate_id=identifier),
+                outbox.search(tx, certificate_id=identifier)[::-1],
                 history.timeline(tx, certificate_id=identifier),
             )
 
@@ -187,7 +187,7 @@ def changes(before: CertificateData | None, after: CertificateData) -> str:
         return "first version"
     old, new = _flat(before), _flat(after)
     changed = [word for word in {**old, **new} if old.get(word) != new.get(word)]
-    return "\n".join(f"{word}: {old.get(word, '–')} → {new.get(word, '–')}" for word in changed) or "state only"
+    return "\n".join(f"{word}: {old.get(word, '–')} → {new.get(word, '–')}" for word in changed) or "no words"
 
 
 def _flat(data: CertificateData) -> dict[str, str]:

@@ -8,6 +8,7 @@ from datetime import datetime
 from rich.text import Text
 
 from bridge.cli.output import Column, Page, lines, plain, state
+from bridge.cli.shown.event import tone
 from bridge.core import certificate_id
 from bridge.core.models import JsonObject, State
 from bridge.store import attempts
@@ -68,7 +69,7 @@ def _line(row: OutboxRow, *, certificate: bool) -> list[object]:
 
 def cell(row: OutboxRow) -> Text:
     """Returns what is done, and below it the proof or the reason."""
-    return lines(what(row), proof(row))
+    return lines(what(row), proof(row), style=tone(row.state))
 
 
 def facts(row: OutboxRow, page: Page) -> list[tuple[str, object]]:

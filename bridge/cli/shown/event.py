@@ -139,8 +139,14 @@ def _ids(row: InboxRow) -> str:
 def cell(event: ShownEvent) -> Text:
     """Returns who it is about, and below it what came or why it went no further."""
     row = event.row
-    quiet = row.state in QUIET or not row.reason
-    return lines(event.who, plain(row.event_type) if quiet else short(event.why, LISTED))
+    if row.state in QUIET or not event.why:
+        return lines(event.who, plain(row.event_type))
+    return lines(event.who, short(event.why, LISTED), style=tone(row.state))
+
+
+def tone(word: State) -> str:
+    """Returns how a reason looks: plain where a person should read it, pale where it only explains."""
+    return "" if word in (State.HELD, State.FAILED, State.RETRYING) else "dim"
 
 
 def line(event: ShownEvent, page: Page) -> list[object]:

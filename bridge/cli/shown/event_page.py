@@ -45,7 +45,7 @@ class EventPage:
             return cls(
                 shown,
                 attempts.of(tx, inbox_id=number),
-                outbox.search(tx, certificate_id=certificate) if certificate else [],
+                outbox.search(tx, certificate_id=certificate)[::-1] if certificate else [],
                 history.timeline(tx, inbox_id=number),
             )
 

@@ -64,7 +64,9 @@ def of_event(shown: event.ShownEvent, decided: Sequence[HistoryRow]) -> Iterator
     """Yields the event's arrival, and what people did about it."""
     row = shown.row
     came = f"Event {row.id} from {plain(row.source)}{' (test)' if row.test else ''}: {plain(row.event_type)}"
-    yield Moment(shown.received_at, 0, lines(came, shown.who, shown.why), state(row.state.value))
+    yield Moment(
+        shown.received_at, 0, lines(came, shown.who, shown.why, style=event.tone(row.state)), state(row.state.value)
+    )
     yield from _decisions(decided, f"event {row.id}")
 
 
@@ -77,7 +79,7 @@ def of_certificate(known: Known) -> Iterator[Moment]:
     yield Moment(row.issued_at, 2, lines(issued, known.url), state(row.state))
     yield from _decisions(known.history, f"certificate {certificate_id.grouped(row.id)}")
     for sent, at in known.deliveries:
-        cell = lines(_capital(delivery.what(sent)), delivery.proof(sent) or None)
+        cell = lines(_capital(delivery.what(sent)), delivery.proof(sent) or None, style=event.tone(sent.state))
         yield Moment(at or row.issued_at, 3, cell, state(sent.state.value))
 
 

@@ -72,7 +72,7 @@ class Trial:
             )
         if self.decision.trace:
             page.say()
-            columns = [Column("Word"), Column("Value"), Column("Made from"), Column("Where", style="dim")]
+            columns = [Column("Word"), Column("Value"), Column("Made from")]
             page.table(columns, [_trace_line(line) for line in self.decision.trace])
         page.say()
         self._print_outcome(page)
@@ -118,13 +118,14 @@ def as_json(one: Trial) -> JsonObject:
 def _trace_line(line: TraceLine) -> list[object]:
     value = Text(plain(line.value)) if line.value else Text("–", style="dim")
     decided = line.note == "decided"
-    word = Text(plain(line.word), style="bold" if decided else "")
-    note = (
-        Text("this decided", style="bold yellow")
-        if decided
-        else Text(plain(line.note), style="yellow" if not line.value else "dim")
-    )
-    return [word, value, lines(plain(line.expression), note if line.note else None), str(line.mark or "")]
+    said = Text("this decided" if decided else plain(line.note), style="bold yellow" if decided else "dim")
+    where = str(line.mark) if line.mark and str(line.mark) not in line.note else ""
+    below = Text("   ").join(part for part in (said, Text(where, style="dim")) if part)
+    return [
+        Text(plain(line.word), style="bold" if decided else ""),
+        value,
+        lines(plain(line.expression), below) if line.expression else below,
+    ]
 
 
 def _preview(publisher: Publisher, source: str, completion: Completion) -> Certificate:

@@ -237,4 +237,4 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD" and answer.status != 204:
             self.wfile.write(answer.body)
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _any  # noqa: N815 (the library's names)
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _any  # noqa: N815 (http.server's names)

@@ -1,0 +1,139 @@
+"""Writes the parts of the documentation that come from the code: `make docs`; a test compares them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from bridge.config import discover_connectors, example
+from bridge.core.conditions import PHRASES
+from bridge.core.mapping_decision import OVERRIDES
+from bridge.core.mapping_file import WORDS, Conditions, MappingFile
+from bridge.core.transforms import TRANSFORMS
+
+ROOT = Path(__file__).parents[1]
+LISTED = "connectors/thinkific/__init__.py"
+
+
+def built() -> dict[str, str]:
+    """Returns path to text of everything that is made from the code."""
+    return {
+        "config.example.yaml": example(discover_connectors()),
+        "docs/mapping.md": mapping_reference(),
+        "README.md": with_block(_read("README.md"), LISTED, "python", _read(LISTED)),
+    }
+
+
+def with_block(text: str, name: str, language: str, content: str) -> str:
+    """Returns the text with the fenced block between `<!-- name -->` and `<!-- /name -->` replaced."""
+    block = f"<!-- {name} -->\n```{language}\n{content.rstrip()}\n```\n<!-- /{name} -->"
+    pattern = rf"<!-- {re.escape(name)} -->\n.*?<!-- /{re.escape(name)} -->"
+    if not re.search(pattern, text, re.DOTALL):
+        raise ValueError(f"there is no block {name}")
+    return re.sub(pattern, lambda _: block, text, flags=re.DOTALL)
+
+
+def mapping_reference() -> str:
+    """Returns docs/mapping.md."""
+    return "\n".join(
+        [
+            "# Mapping reference",
+            "",
+            "Made from the code by `make docs`. How to use it stands in the [README](../README.md#editing-a-mapping).",
+            "",
+            "A mapping has two layers. The shipped one (`mappings/*.yaml`) says how a platform's data becomes our words;",
+            "yours says `extends: NAME` and holds decisions. Every value is read as text and typed by the setting:",
+            "`no`, `012` and `1:30` mean what they say. Text with `[ ] { } : #` or `{{ ... }}` belongs in quotes.",
+            "",
+            *_settings(),
+            "## Words for conditions",
+            "",
+            *_table(WORDS, "word", "what it is"),
+            "The name of a custom field is a word, too.",
+            "",
+            "## Phrases",
+            "",
+            "A condition is `word: phrase`. In `skip_if` and `hold_if` one true line is enough, in `issue_if` all must be.",
+            "A value that is missing where a rule needs it holds the event and names the place.",
+            "",
+            *_table(PHRASES, "phrase", "true for"),
+            'The way out is `expression: "..."`, with `because:` as the reason that people read.',
+            "",
+            "## Transforms",
+            "",
+            'Used as filters: `"{{ data.completed | epoch }}"`. A dot means an item of the data, never anything else.',
+            "",
+            "| transform | what it does | example |",
+            "| --- | --- | --- |",
+            *(
+                f"| `{one.name}` | {_cell(one.help)} | `{_cell(one.example)}` |"
+                for one in sorted(TRANSFORMS.values(), key=lambda transform: transform.name)
+            ),
+            "",
+            "## What a person may set when releasing an event",
+            "",
+            *_table(OVERRIDES, "word", "what it is"),
+            "`fields.NAME` sets a custom field.",
+            "",
+        ]
+    )
+
+
+def _settings() -> Iterator[str]:
+    yield from ("## Settings", "")
+    for model, path in dict.fromkeys(_models(MappingFile, "")):
+        if model is Conditions:
+            continue  # the same everywhere; it has a section of its own
+        yield from (f"### {path or 'The file'}", "", "| setting | what it is |", "| --- | --- |")
+        for name, info in model.model_fields.items():
+            yield f"| `{info.alias or name}` | {_cell(info.description or '')} |"
+        yield ""
+
+
+def _models(model: type[BaseModel], path: str) -> Iterator[tuple[type[BaseModel], str]]:
+    yield model, path
+    for name, info in model.model_fields.items():
+        for inner in _inside(info.annotation):
+            key = info.alias or name
+            inside = {"events": "`events:`, each", "courses": "`courses:`, each"}.get(key, f"`{key}:`")
+            yield from _models(inner, f"{path} → {inside}" if path else inside)
+
+
+def _inside(annotation: object) -> list[type[BaseModel]]:
+    if isinstance(annotation, type):
+        return [annotation] if issubclass(annotation, BaseModel) else []
+    found: list[type[BaseModel]] = []
+    for part in getattr(annotation, "__args__", ()):
+        found += [model for model in _inside(part) if model not in found]
+    return found
+
+
+def _table(rows: Mapping[str, str], left: str, right: str) -> list[str]:
+    return [
+        f"| {left} | {right} |",
+        "| --- | --- |",
+        *(f"| `{key}` | {_cell(text)} |" for key, text in rows.items()),
+        "",
+    ]
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _read(path: str) -> str:
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
+def main() -> None:
+    """Writes the files."""
+    for path, text in built().items():
+        (ROOT / path).write_text(text, encoding="utf-8")
+        print(path)  # noqa: T201 (a command for people)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""init, check and schema: from nothing to a configuration without mistakes."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+from cli_school import School
+from click.testing import CliRunner, Result
+
+from bridge.cli.commands import certbridge
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(certbridge, words, env={"COLUMNS": "100", "NO_COLOR": "1"})
+
+
+def test_init_writes_everything_a_first_start_needs(tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    result = run("init", str(folder), "--connector", "thinkific")
+    assert result.exit_code == 0, result.output
+    assert f"certbridge -c {folder}/config.yaml check" in result.output
+    written = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert {"config.yaml", "keys/recipient.key", "config.schema.json", "mapping.schema.json"} <= written
+    assert stat.S_IMODE((folder / "keys" / "recipient.key").stat().st_mode) == 0o600
+
+
+def test_what_init_wrote_needs_only_what_nobody_else_can_know(tmp_path: Path) -> None:
+    run("init", str(tmp_path / "new"), "--connector", "thinkific")
+    config = tmp_path / "new" / "config.yaml"
+    result = run("-c", str(config), "check")
+    assert result.exit_code == 1
+    assert "signing_secret" in result.stderr
+    config.write_text(config.read_text().replace("signing_secret:", "signing_secret: a-long-enough-secret"))
+    result = run("-c", str(config), "check")
+    assert result.exit_code == 0, result.output
+    assert "No mistakes" in result.output
+    assert "Before a source can go live" in result.output
+    assert "mail is off" in result.output
+
+
+def test_init_never_overwrites(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("mine")
+    result = run("init", str(tmp_path))
+    assert result.exit_code == 1
+    assert "exists already" in result.stderr
+    assert (tmp_path / "config.yaml").read_text() == "mine"
+    assert not (tmp_path / "keys").exists()
+
+
+def test_init_knows_a_misspelt_connector(tmp_path: Path) -> None:
+    result = run("init", str(tmp_path / "new"), "--connector", "thinkfic")
+    assert result.exit_code == 2
+    assert "did you mean thinkific?" in result.output
+    assert not (tmp_path / "new").exists()
+
+
+# -- check ------------------------------------------------------------------------------------------
+
+
+def test_check_shows_each_source_of_a_good_configuration(school: School) -> None:
+    result = school.certbridge("check")
+    assert result.exit_code == 0, result.output
+    assert "No mistakes" in result.output
+    assert "school   thinkific   live   school.yaml         2" in result.output
+
+
+def test_check_names_every_mistake_at_once(school: School) -> None:
+    mapping = school.folder / "mappings" / "school.yaml"
+    mapping.write_text(mapping.read_text().replace("valid_for", "valid_fro").replace("hold_if", "hold_iff"))
+    result = school.certbridge("check")
+    assert result.exit_code == 1
+    assert "certbridge: 2 problems" in result.stderr
+    assert 'school.yaml:3:3 every_course has "valid_fro: 2 years". There is no such setting' in result.stderr
+    assert "did you mean hold_if?" in result.stderr
+    listed = school.certbridge("check", "--json")
+    assert listed.exit_code == 1
+    assert len(json.loads(listed.stdout)["problems"]) == 2
+
+
+def test_check_finds_a_mapping_for_another_kind_of_system(school: School) -> None:
+    mapping = school.folder / "mappings" / "school.yaml"
+    mapping.write_text(mapping.read_text().replace("extends: thinkific", "extends: moodle"))
+    result = school.certbridge("check")
+    assert result.exit_code == 1
+    assert "The mapping is for moodle, but the source school is of connector thinkific." in result.stderr
+
+
+def test_check_says_when_a_template_prints_what_nobody_gives(school: School) -> None:
+    template = school.folder / "templates" / "safety"
+    template.mkdir(parents=True)
+    (template / "certificate.html").write_text("<p>{{ name }} {{ fields.trainer }} {{ fields.hours }}</p>")
+    mapping = school.folder / "mappings" / "school.yaml"
+    mapping.write_text(mapping.read_text().replace("valid_for", "template: safety\n  valid_for"))
+    warnings = school.json("check")["sources"][0]["warnings"]  # type: ignore[index, call-overload]
+    assert any('course "68": the template safety prints hours, trainer' in warning for warning in warnings)
+    assert any('course "99": the template safety prints trainer, but nobody gives it' in line for line in warnings)
+    assert "Worth a look" in school.certbridge("check").output
+
+
+def test_explain_says_where_each_line_of_a_course_comes_from(school: School) -> None:
+    lines = school.json("check", "--explain", "99")["school"]  # type: ignore[index, call-overload]
+    where = {line["setting"]: (line["value"], line["where"]) for line in lines}
+    assert where["valid_for"] == ("2 years", "school.yaml:3:14")
+    assert where["fields.hours"] == ("8", "school.yaml:7:42")
+    assert where["template"] == ("classic", None)
+    shown = school.certbridge("check", "--explain", "99").output
+    assert "First Aid" in shown
+    assert "school.yaml:7:15" in shown
+
+
+def test_explain_says_when_a_course_is_not_listed(school: School) -> None:
+    result = school.certbridge("check", "--explain", "Knitting", "--source", "school")
+    assert result.exit_code == 0
+    assert "It is not listed there" in result.output
+    assert "other_courses" in result.output
+
+
+def test_a_source_without_explain_is_a_mistake_of_usage(school: School) -> None:
+    assert school.certbridge("check", "--source", "school").exit_code == 2
+
+
+# -- schema -----------------------------------------------------------------------------------------
+
+
+def test_the_schemas_are_written_beside_the_configuration(school: School) -> None:
+    result = school.certbridge("schema")
+    assert result.exit_code == 0
+    for name in ("config.schema.json", "mapping.schema.json"):
+        schema = json.loads((school.folder / name).read_text())
+        assert schema["$schema"].startswith("https://json-schema.org/")
+    assert "up to date" in school.certbridge("schema").output
+
+
+def test_a_schema_can_be_printed(school: School) -> None:
+    assert "sources" in json.loads(school.certbridge("schema", "--stdout", "config").stdout)["properties"]
+    assert "courses" in json.loads(school.certbridge("schema", "--stdout", "mapping.schema.json").stdout)["properties"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--stdout", "mappin"), "did you mean mapping?"),
+        (("--stdout", "config", "--out", "x"), "give one of the two"),
+    ],
+)
+def test_a_wrong_wish_for_a_schema_is_answered(school: School, words: tuple[str, ...], said: str) -> None:
+    result = school.certbridge("schema", *words)
+    assert result.exit_code == 2
+    assert said in result.output

@@ -1,0 +1,80 @@
+"""Fixtures for the tests of the flow: a whole bridge, on SQLite and where it matters on PostgreSQL as well."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+from flow.rig import Rig, build
+
+import bridge.app
+from bridge.issuing.job import RenderJob
+from bridge.issuing.renderer import Renderer
+
+
+class Lent:
+    """The rendering processes of the whole test run, lent to one bridge, which must not end them."""
+
+    def __init__(self, renderer: Renderer) -> None:
+        self._renderer = renderer
+
+    def render(self, job: RenderJob) -> bytes:
+        return self._renderer.render(job)
+
+    def close(self) -> None:
+        """Keeps them."""
+
+
+@pytest.fixture(scope="session")
+def renderer() -> Iterator[Renderer]:
+    """Real rendering processes; starting them for every test would take longer than the tests."""
+    with Renderer(workers=2) as made:
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def _lent_renderer(monkeypatch: pytest.MonkeyPatch, renderer: Renderer) -> None:
+    monkeypatch.setattr(bridge.app, "_renderer", lambda config: Lent(renderer))
+
+
+@pytest.fixture(autouse=True)
+def _quiet_logs() -> Iterator[None]:
+    """Log lines of the tests go to logging, where pytest keeps them; whatever a test sets up ends with it."""
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    structlog.configure(
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        processors=[structlog.stdlib.add_log_level, structlog.processors.format_exc_info, structlog.dev.ConsoleRenderer(colors=False)],
+    )
+    yield
+    root.handlers[:] = before
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def rig(tmp_path: Path, _sqlite_template: Path) -> Iterator[Rig]:
+    """A bridge on SQLite, not started yet."""
+    path = tmp_path / "certbridge.db"
+    shutil.copyfile(_sqlite_template, path)
+    with build(tmp_path, f"sqlite:///{path}") as made:
+        yield made
+
+
+@pytest.fixture
+def live(rig: Rig) -> Iterator[Rig]:
+    """A running bridge on SQLite with both sources live."""
+    with rig.running():
+        yield rig
+
+
+@pytest.fixture
+def any_rig(tmp_path: Path, database_url: str) -> Iterator[Rig]:
+    """A bridge, not started yet: once on SQLite, once on PostgreSQL."""
+    with build(tmp_path, database_url) as made:
+        yield made
