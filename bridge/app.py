@@ -182,7 +182,9 @@ def open_bridge(config: Config, *, role: Role) -> Iterator[Bridge]:
     if role == "daemon":
         lock.__enter__()
     try:
-        store = open_store(config.database_url, owner=role == "daemon")
+        store = open_store(
+            config.database_url, owner=role == "daemon", queue_limit=config.limits.queued_writes
+        )
         try:
             store.upgrade()
             bridge = _assemble(config, store, daemon_running=daemon_running)

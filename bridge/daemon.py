@@ -24,9 +24,6 @@ from bridge.web.server import serve as serve_web
 
 log = structlog.get_logger(__name__)
 
-DRAIN = 30.0
-"""Seconds that work in progress gets after SIGTERM; what is not done by then is taken over after its lease."""
-
 
 @dataclass
 class Running:
@@ -46,7 +43,8 @@ class Running:
     def stop(self) -> None:
         """Ends in order: not ready, claim nothing, answer who is waiting, finish what is in work."""
         self._stopping.set()
-        self.bridge.workers.stop(timeout=DRAIN)
+        # What is not done by then is taken over after its lease, by another node or by the next start.
+        self.bridge.workers.stop(timeout=self.bridge.config.server.stop_seconds)
         self.server.close()
         self.bridge.store.checkpoint()
 
@@ -67,7 +65,7 @@ def running(config: Config) -> Iterator[Running]:
                 https=config.public_url.startswith("https:"),
             )
         except BaseException:
-            bridge.workers.stop(timeout=DRAIN)
+            bridge.workers.stop(timeout=config.server.stop_seconds)
             raise
         run = Running(bridge, server, stopping)
         try:

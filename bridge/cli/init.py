@@ -48,13 +48,10 @@ def _say_next(folder: Path, written: Sequence[Path]) -> None:
     page.say("\n".join(os.path.relpath(path, folder) for path in written), indent=2)
     config = folder / "config.yaml"
     page.heading("The next three steps")
-    page.facts(
-        [
-            ("1.", f"Fill in {config}: who issues, and where your platform is. Your courses go into mappings/."),
-            ("2.", f"certbridge -c {config} check\nnames every mistake at once"),
-            ("3.", f"certbridge -c {config} serve\nruns, and shows the webhook address to paste"),
-        ],
-        indent=2,
-    )
+    # Not folded at the window's width: these lines are there to be copied.
+    click.echo(f"  1. Fill in {config}: who issues, and where your platform is.")
+    click.echo("     Your courses go into the folder mappings.")
+    click.echo(f"  2. certbridge -c {config} check\n     names every mistake at once")
+    click.echo(f"  3. certbridge -c {config} serve\n     runs, and shows the webhook address to paste")
     page.say()
     page.say("Sources start in test mode: nothing real is sent before you write mode: live.", style="dim")

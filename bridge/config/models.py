@@ -174,7 +174,9 @@ class Limits(Section):
     rejected_per_hour: int = Field(
         200, ge=0, le=100_000, description="Refused requests kept per source and hour, so that they can be explained."
     )
-    workers: int = Field(8, ge=1, le=128, description="Threads that ask vendors, send mail and write back.")
+    workers: int = Field(
+        4, ge=1, le=32, description="Events of one source, or mails, that are worked on at the same time."
+    )
     render_workers: int = Field(2, ge=1, le=64, description="Processes that draw certificates.")
     render_seconds: int = Field(30, ge=1, le=600, description="The most seconds that drawing one certificate may take.")
     render_bytes: int = Field(

@@ -18,6 +18,11 @@ WRITE_BACK = "write_back"
 MAIL_NOT_SET_UP = "Mail is not set up: set `mail:` in the configuration, then replay this delivery."
 
 
+def test_mode(title: str) -> str:
+    """Returns why a write-back of a test certificate is left out; `title` is what it would do."""
+    return f"Test mode: nothing is written to the source. Live, this would be: {title}."
+
+
 @dataclass(frozen=True, slots=True)
 class _Verdict:
     """Why a delivery does not go out by itself."""
@@ -114,9 +119,7 @@ class Planner:
                     lock_key=f"{source.name}:{step.lock_key}" if step.lock_key else None,
                     state=State.IGNORED if certificate.test else State.READY,
                     code="test_mode" if certificate.test else None,
-                    reason=f"Test mode: nothing is written to the source. Live, this would be: {step.title}."
-                    if certificate.test
-                    else None,
+                    reason=test_mode(step.title) if certificate.test else None,
                 ),
             )
             after = row or after

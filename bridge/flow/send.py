@@ -14,7 +14,7 @@ from bridge.core.errors import HeldError, PermanentError, TemporaryError
 from bridge.core.models import Certificate, JsonObject, State
 from bridge.core.source import Source
 from bridge.flow.lease import LostLeaseError
-from bridge.flow.plan import MAIL, MAIL_NOT_SET_UP
+from bridge.flow.plan import MAIL, MAIL_NOT_SET_UP, test_mode
 from bridge.flow.view import Publisher
 from bridge.observe import crash_point
 from bridge.store import certificates, outbox
@@ -66,6 +66,9 @@ class Sending:
             return overtaken
         if row.kind == MAIL:
             return self._mail(row, certificate)
+        if certificate.test:
+            # Replaying it does not make a test real either.
+            return Sent(State.IGNORED, {}, "test_mode", test_mode(_title(row)))
         return self._write_back(row, certificate, api(row.destination))
 
     def _overtaken(self, row: outbox.OutboxRow, certificate: Certificate) -> Sent | None:
@@ -100,12 +103,16 @@ class Sending:
     def _write_back(self, row: outbox.OutboxRow, certificate: Certificate, api: ApiClient) -> Sent:
         source = self.sources[row.destination]
         target = {key: value for key, value in row.target.items() if key != "title"}
-        step = Step(name=row.step, target=target, title=str(row.target.get("title", row.step)), lock_key=row.lock_key)
+        step = Step(name=row.step, target=target, title=_title(row), lock_key=row.lock_key)
         receipt = source.connector.write_back(step, certificate, _StoredMemo(self.store, row), api)
         crash_point("after_write_back")
         return Sent(
             State.DONE, {"summary": receipt.summary, "confirmed": receipt.confirmed, "details": receipt.details}
         )
+
+
+def _title(row: outbox.OutboxRow) -> str:
+    return str(row.target.get("title", row.step))
 
 
 def message_id(certificate: Certificate, occasion: str, host: str) -> str:

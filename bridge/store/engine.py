@@ -6,6 +6,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from bridge.core.errors import ConfigError
+from bridge.store.group_commit import QUEUE_LIMIT
 from bridge.store.owner import OwnerLock
 from bridge.store.postgres import PostgresStore
 from bridge.store.sqlite import SqliteStore
@@ -14,10 +15,11 @@ from bridge.store.transaction import Store, Transaction
 __all__ = ["OwnerLock", "Store", "Transaction", "open_store"]
 
 
-def open_store(url: str, *, owner: bool = True) -> Store:
+def open_store(url: str, *, owner: bool = True, queue_limit: int = QUEUE_LIMIT) -> Store:
     """Opens `sqlite:///file.db` or `postgresql+psycopg://user:password@host/database`; nothing is read or written yet.
 
-    `owner` is the process that works on the rows; a command beside it passes False. Raises ConfigError.
+    `owner` is the process that works on the rows; a command beside it passes False. `queue_limit` is how many
+    transactions may wait for SQLite's writer. Raises ConfigError.
     """
     try:
         parsed = make_url(url)
@@ -27,7 +29,7 @@ def open_store(url: str, *, owner: bool = True) -> Store:
         ) from error
     kind = parsed.drivername.split("+")[0]
     if kind == "sqlite":
-        return SqliteStore(parsed.set(drivername="sqlite"), owner=owner)
+        return SqliteStore(parsed.set(drivername="sqlite"), owner=owner, queue_limit=queue_limit)
     if kind in ("postgresql", "postgres"):
         return PostgresStore(parsed.set(drivername="postgresql+psycopg"))
     raise ConfigError(f"database: {kind} is not supported; use sqlite or postgresql")

@@ -96,7 +96,7 @@ def test_a_doubled_dollar_is_no_variable_and_a_value_is_not_expanded_again(loade
 
 def test_an_untouched_section_may_be_empty(loaded: Any) -> None:
     config = loaded("limits:\nmail:\n  smtp:\nsources:\nlog:\n")
-    assert (config.limits.workers, config.mail.smtp, config.sources) == (8, None, {})
+    assert (config.limits.workers, config.mail.smtp, config.sources) == (4, None, {})
 
 
 def test_text_stays_text(loaded: Any) -> None:

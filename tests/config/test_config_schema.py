@@ -50,7 +50,7 @@ def test_a_secret_is_required_in_one_place_or_the_other() -> None:
 
 def test_allows_variables_where_a_number_stands_and_empty_sections() -> None:
     workers = definition("Limits")["properties"]["workers"]
-    assert {"maximum": 128, "minimum": 1, "type": "integer"} in workers["anyOf"]
+    assert {"maximum": 32, "minimum": 1, "type": "integer"} in workers["anyOf"]
     assert any(choice.get("pattern", "").startswith(r"\$\{") for choice in workers["anyOf"])
     assert {"type": "null"} in SCHEMA["properties"]["limits"]["anyOf"]
 

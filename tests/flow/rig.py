@@ -204,8 +204,8 @@ class Rig:
 
         def hurry(tx: Transaction) -> None:
             for table in (tables.inbox, tables.outbox):
-                due = update(table).where(table.c.state == State.RETRYING.value).values(due_at=tx.now)
-                tx.connection.execute(due)
+                waiting = table.c.state == State.RETRYING.value
+                tx.connection.execute(update(table).where(waiting).values(state=State.READY.value, due_at=tx.now))
 
         self.bridge.store.transact(hurry)
         self.bridge.workers.wake()

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_school import School, completed
+from pypdf import PdfReader
+
+from bridge.cli.session import actor
+from bridge.core import certificate_id
+
+
+def only_certificate(school: School) -> dict[str, Any]:
+    found = school.json("certificates", "list")
+    assert isinstance(found, list)
+    assert len(found) == 1
+    return dict(found[0])
+
+
+@pytest.fixture
+def issued(school: School) -> School:
+    """A school that issued one certificate."""
+    school.arrives(completed())
+    return school
+
+
+def test_the_list_says_who_and_what_and_until_when(busy: School) -> None:
+    shown = busy.certbridge("certificates", "list").output
+    assert "Maria Silva" in shown
+    assert "Fire Safety" in shown
+    assert "2028-02-14" in shown
+    assert "issued" in shown
+
+
+def test_a_certificate_is_found_in_every_spelling(busy: School) -> None:
+    one = only_certificate(busy)
+    grouped = one["shown_id"]
+    for spelling in (one["id"], grouped, grouped.lower(), grouped.replace("-", " "), one["url"], one["pdf_url"]):
+        shown = busy.certbridge("certificates", "show", spelling)
+        assert shown.exit_code == 0, shown.output
+        assert f"Certificate {grouped}" in shown.output
+        assert one["url"] in shown.output
+
+
+def test_a_mistyped_id_is_told_apart_from_an_unknown_one(busy: School) -> None:
+    right = only_certificate(busy)["shown_id"]
+    wrong = right[:-1] + ("2" if right[-1] != "2" else "3")
+    mistyped = busy.certbridge("certificates", "show", wrong)
+    assert mistyped.exit_code == 2
+    assert "is mistyped" in mistyped.output
+    assert "at least one is wrong, or two are swapped" in mistyped.output
+    unknown = busy.certbridge("certificates", "show", certificate_id.new())
+    assert unknown.exit_code == 1
+    assert "It is typed correctly" in unknown.stderr
+    short = busy.certbridge("certificates", "show", "ABCD")
+    assert short.exit_code == 2
+    assert "It has 4 letters and digits; a certificate id has 17." in short.output
+
+
+def test_the_pdf_can_be_written_to_a_file(busy: School, tmp_path: Path) -> None:
+    identifier, out = only_certificate(busy)["id"], tmp_path / "maria.pdf"
+    result = busy.certbridge("certificates", "pdf", identifier, str(out))
+    assert result.exit_code == 0, result.output
+    assert "Maria Silva" in PdfReader(out).pages[0].extract_text()
+    again = busy.certbridge("certificates", "pdf", identifier, str(out))
+    assert again.exit_code == 2
+    assert "--force" in again.output
+    assert busy.certbridge("certificates", "pdf", identifier, str(out), "--force").exit_code == 0
+    piped = busy.certbridge("certificates", "pdf", identifier, "-")
+    assert piped.stdout_bytes == out.read_bytes()
+
+
+def test_a_version_that_does_not_exist_is_answered_with_those_that_do(busy: School, tmp_path: Path) -> None:
+    identifier = only_certificate(busy)["id"]
+    result = busy.certbridge("certificates", "pdf", identifier, str(tmp_path / "x.pdf"), "--version", "9")
+    assert result.exit_code == 1
+    assert "Versions: 1." in result.stderr
+    assert not (tmp_path / "x.pdf").exists()
+
+
+def test_a_correction_makes_a_new_version_and_tells_the_learner(issued: School) -> None:
+    identifier = only_certificate(issued)["id"]
+    result = issued.certbridge(
+        "certificates", "correct", identifier, "--set", "recipient.name=Maria da Silva", "--reason", "married"
+    )
+    assert result.exit_code == 0, result.output
+    assert "recipient.name: Maria Silva → Maria da Silva" in result.output
+    shown = issued.json("certificates", "show", identifier)
+    assert isinstance(shown, dict)
+    assert (shown["id"], shown["version"], shown["state"]) == (identifier, 2, "issued")
+    assert [(said["reason"], said["by"]) for said in shown["versions"]][1] == ("married", actor())
+    assert [row["state"] for row in shown["deliveries"]] == ["done", "done"]
+
+
+def test_a_correction_without_mail_writes_nobody(issued: School) -> None:
+    identifier = only_certificate(issued)["id"]
+    words = ("--set", "completed_on=2026-02-13", "--reason", "wrong day", "--no-mail")
+    assert issued.certbridge("certificates", "correct", identifier, *words).exit_code == 0
+    shown = issued.json("certificates", "show", identifier)
+    assert isinstance(shown, dict)
+    assert shown["completed_on"] == "2026-02-13"
+    assert [row["state"] for row in shown["deliveries"]] == ["done", "ignored"]
+
+
+def test_a_revoked_certificate_says_why_and_when(issued: School) -> None:
+    identifier = only_certificate(issued)["id"]
+    result = issued.certbridge(
+        "certificates", "revoke", identifier, "--reason", "exam was taken by somebody else", "--yes"
+    )
+    assert result.exit_code == 0, result.output
+    assert "exam was taken by somebody else" in result.output
+    one = only_certificate(issued)
+    assert (one["state"], one["revoke_reason"]) == ("revoked", "exam was taken by somebody else")
+    again = issued.certbridge("certificates", "revoke", identifier, "--reason", "twice", "--yes")
+    assert again.exit_code == 1
+    assert "is revoked; only an issued one can be revoked" in again.stderr
+
+
+def test_revoking_asks_first_and_changes_nothing_on_no(issued: School) -> None:
+    identifier = only_certificate(issued)["id"]
+    result = issued.certbridge("certificates", "revoke", identifier, "--reason", "oops", input="n\n")
+    assert result.exit_code == 130
+    assert "for ever?" in result.output
+    assert only_certificate(issued)["state"] == "issued"
+    assert issued.certbridge("certificates", "revoke", identifier, "--reason", "yes", input="y\n").exit_code == 0
+    assert only_certificate(issued)["state"] == "revoked"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("--reason", "r"), 2, "--set"),
+        (("--set", "recipient.name=Maria"), 2, "--reason"),
+        (("--set", "expires=2027-01-01", "--reason", "r"), 2, "did you mean expires_on?"),
+        (("--set", "completed_on=tomorrow", "--reason", "r"), 1, "'tomorrow' is not a date; write it as 2026-11-23."),
+        (("--set", "recipient.name=Maria Silva", "--reason", "r"), 1, "Nothing would change"),
+        (("--set", "recipient.name=\u674e", "--reason", "r"), 1, "U+674E"),
+    ],
+)
+def test_a_wrong_correction_says_what_to_write(busy: School, words: tuple[str, ...], code: int, said: str) -> None:
+    result = busy.certbridge("certificates", "correct", only_certificate(busy)["id"], *words)
+    assert result.exit_code == code, result.output
+    assert said in result.output
+    assert only_certificate(busy)["version"] == 1
