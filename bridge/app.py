@@ -24,12 +24,12 @@ from bridge.clients.smtp import FolderTransport, SmtpSettings, SmtpTransport
 from bridge.config import Config, discover_connectors, load
 from bridge.core.connector import ApiClient, Connector
 from bridge.core.errors import ConfigError, MappingError, Problem
-from bridge.core.mapping import Defaults, compile_mapping
+from bridge.core.mapping import Defaults
 from bridge.core.models import Issuer
 from bridge.core.source import Source
 from bridge.flow.amend import Amending
 from bridge.flow.issue import Issuing
-from bridge.flow.mappings import MappingFile, Mappings, bundle_of
+from bridge.flow.mappings import MappingFile, Mappings, read_mapping
 from bridge.flow.normalise import not_wanted
 from bridge.flow.plan import MAIL, TEST_MAIL, Planner
 from bridge.flow.receive import Receiver
@@ -40,7 +40,7 @@ from bridge.flow.work import Clerk, Exchange, Workers
 from bridge.issuing.renderer import Renderer, check_template
 from bridge.issuing.template import load_template
 from bridge.observe import Redactor
-from bridge.store import inbox
+from bridge.store import inbox, queue
 from bridge.store import sources as stored_sources
 from bridge.store.engine import OwnerLock, Store, open_store
 
@@ -87,7 +87,7 @@ def check(path: Path, environ: Mapping[str, str]) -> list[Problem]:
     templates: set[str] = {"classic"}
     for file in mapping_files(config).values():
         try:
-            templates |= {course.template for course in compile_mapping(bundle_of(file, shipped_mapping)).courses()}
+            templates |= {course.template for course in read_mapping(file, shipped_mapping).courses()}
         except MappingError as error:
             problems += error.problems
     for name in sorted(templates):
@@ -101,8 +101,7 @@ def check(path: Path, environ: Mapping[str, str]) -> list[Problem]:
 def mapping_files(config: Config) -> dict[str, MappingFile]:
     """Returns where the mapping of each source lives: the admin's file, else the one shipped with its connector."""
     return {
-        name: MappingFile(name, source.mapping or source.connector, config.mapping_path(name))
-        for name, source in config.sources.items()
+        name: MappingFile(name, source.connector, config.mapping_path(name)) for name, source in config.sources.items()
     }
 
 
@@ -182,11 +181,11 @@ def open_bridge(config: Config, *, role: Role) -> Iterator[Bridge]:
     if role == "daemon":
         lock.__enter__()
     try:
-        store = open_store(
-            config.database_url, owner=role == "daemon", queue_limit=config.limits.queued_writes
-        )
+        store = open_store(config.database_url, owner=role == "daemon", queue_limit=config.limits.queued_writes)
         try:
             store.upgrade()
+            if role == "daemon" and store.dialect == "sqlite":
+                _take_over(store)
             bridge = _assemble(config, store, daemon_running=daemon_running)
         except BaseException:
             store.close()
@@ -198,6 +197,13 @@ def open_bridge(config: Config, *, role: Role) -> Iterator[Bridge]:
     finally:
         if role == "daemon":
             lock.__exit__(None, None, None)
+
+
+def _take_over(store: Store) -> None:
+    """Frees what a daemon that died had in work: the lock of the file proves that nobody works on it any more."""
+    left = store.transact(queue.forget_leases)
+    if left:
+        log.warning("taking over what certbridge had in work when it last ended", rows=left)
 
 
 def _make_data_dir(config: Config) -> None:
@@ -218,7 +224,8 @@ def _assemble(config: Config, store: Store, *, daemon_running: bool) -> Bridge:
         for name, source in config.sources.items()
     }
     _register_sources(config, store)
-    mappings = Mappings(store, mapping_files(config), shipped_mapping, node, ZoneInfo(config.issuer.zone))
+    files, zone = mapping_files(config), ZoneInfo(config.issuer.zone)
+    mappings = Mappings(store, files, shipped_mapping, node, beside=daemon_running, zone=zone)
     mappings.start()
     templates = Templates(store, config.templates, node)
     issuer = Issuer(name=config.issuer.name, url=config.issuer.url, email=config.issuer.email)

@@ -8,14 +8,13 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from zoneinfo import ZoneInfo
 
 import structlog
 
 from bridge.app import Bridge, open_bridge
 from bridge.config import Config
 from bridge.observe import configure_logging
-from bridge.store import certificates, history
+from bridge.store import certificates
 from bridge.store.engine import Transaction
 from bridge.web.application import create_app
 from bridge.web.doors import Doors, PublicCertificate, WebSettings
@@ -128,10 +127,7 @@ def _public(bridge: Bridge, tx: Transaction, identifier: str) -> PublicCertifica
     certificate = bridge.publisher.find(tx, identifier)
     if certificate is None or certificate.state == "draft":
         return None
-    told = history.timeline(tx, certificate_id=identifier)
-    corrections = [line for line in told if line.kind == "certificate.corrected"]
-    zone = ZoneInfo(certificate.data.zone)
-    corrected_on = corrections[-1].at.astimezone(zone).date() if corrections else None
+    corrected_on = bridge.publisher.corrected_on(tx, certificate)
     renewal = certificates.renewal_of(tx, identifier)
     renewed_by = renewal.id if renewal is not None and renewal.state != "draft" else None
     return PublicCertificate(certificate, corrected_on, renewed_by)
@@ -161,9 +157,7 @@ def _proxy(config: Config) -> TrustedProxy | None:
     server = config.server
     if server.trusted_proxy is None:
         return None
-    return TrustedProxy(
-        str(server.trusted_proxy), server.trusted_proxy_count, frozenset(server.trusted_proxy_headers)
-    )
+    return TrustedProxy(str(server.trusted_proxy), server.trusted_proxy_count, frozenset(server.trusted_proxy_headers))
 
 
 __all__ = ["Running", "configure_logging", "running", "serve"]

@@ -29,11 +29,8 @@ def check(session: Session, course: str | None, source: str | None, as_json: boo
         _explain(session, course, session.source(source) if source else None, as_json=as_json)
         return
     from bridge.app import check as find_problems
-    from bridge.cli.checked import foreign_mappings
 
     problems = find_problems(session.path, os.environ)
-    if not problems:
-        problems = foreign_mappings(session.config)
     if as_json:
         _print_json(session, [str(problem) for problem in problems])
     elif not problems:

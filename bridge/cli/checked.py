@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from bridge.app import mapping_files, shipped_mapping
 from bridge.config import Config, SourceConfig, live_refusals
-from bridge.core.errors import Mark, Problem
-from bridge.core.mapping import CourseListing, Mapping, compile_mapping
-from bridge.flow.mappings import bundle_of
+from bridge.core.mapping import CourseListing, Mapping
+from bridge.flow.mappings import read_mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +32,7 @@ class CheckedSource:
 
 def compiled(config: Config, source: str) -> Mapping:
     """Returns the mapping of a source as its file says now. Raises MappingError."""
-    return compile_mapping(bundle_of(mapping_files(config)[source], shipped_mapping))
-
-
-def foreign_mappings(config: Config) -> list[Problem]:
-    """Returns a problem for each source whose mapping was written for another kind of system."""
-    problems = []
-    for name, source in config.sources.items():
-        mapping = compiled(config, name)
-        if mapping.connector != source.connector:
-            message = (
-                f"The mapping is for {mapping.connector}, but the source {name} is of connector {source.connector}. "
-                f"Write extends: {source.connector}, or give the source another mapping."
-            )
-            problems.append(Problem(Mark(mapping.name, 1, 1), message))
-    return problems
+    return read_mapping(mapping_files(config)[source], shipped_mapping)
 
 
 def checked(config: Config) -> list[CheckedSource]:

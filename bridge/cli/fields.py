@@ -37,12 +37,13 @@ LONGEST: Final = 80
 @pass_session
 def fields(session: Session, source: str, sample: Path | None, as_json: bool) -> None:
     """List the words of SOURCE's mapping and everything the platform sends; examples are from its latest event."""
+    from bridge.cli.checked import compiled
     from bridge.cli.output import print_json
 
     name = session.source(source)
     with session.bridge() as bridge:
         chosen = _example(bridge, name, sample)
-        mapping = bridge.mappings.current(name)
+        mapping = compiled(bridge.config, name)
         trace = mapping.apply(chosen.event, defaults=bridge.defaults).trace if chosen else ()
         words = mapping.words()
     examples = {line.word: line for line in trace}

@@ -52,7 +52,7 @@ class LazyGroup(click.Group):
         if name in self.entries:
             return self.entries[name].help
         command = super().get_command(ctx, name)
-        return command.get_short_help_str(80) if command else ""
+        return command.get_short_help_str(300) if command else ""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

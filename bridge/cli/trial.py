@@ -87,6 +87,7 @@ def _chosen(
 
 def _tried(bridge: Bridge, chosen: Chosen, *, fetch: bool) -> Trial:
     from bridge.cli import sample
+    from bridge.cli.checked import compiled
     from bridge.cli.shown.trial import Trial
     from bridge.flow.normalise import normalise
     from bridge.store import sources
@@ -98,7 +99,7 @@ def _tried(bridge: Bridge, chosen: Chosen, *, fetch: bool) -> Trial:
         raise LookupError(f"source {chosen.source} was not registered")
     decision = normalise(
         chosen.event,
-        bridge.mappings.current(chosen.source),
+        compiled(bridge.config, chosen.source),  # as the file says now, also while a broken edit waits
         defaults=bridge.defaults,
         overrides=chosen.overrides,
         since=row.since,

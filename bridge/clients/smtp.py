@@ -299,7 +299,8 @@ class FolderTransport:
         envelope = [one_address(address) for address in (sender, *recipients)]
         path = self._folder / f"{_file_stem(message)}.eml"
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            # Learners' names, addresses and certificates; who wants others to read them makes the folder himself.
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             _write_durably(path, message)
         except OSError as error:
             raise TemporaryError(f"The mail folder {self._folder} cannot be written: {error.strerror}.") from error

@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from bridge.core.errors import ConfigError, Mark, Problem
-from bridge.core.wording import Complaint, child, complaints
+from bridge.core.wording import Complaint, child, complaints, sounds_secret
 
 MAX_BYTES: Final = 1 << 20
 MAX_NODES: Final = 20_000
@@ -202,7 +202,7 @@ class _Reading:
             return self._mapping(path)
         if isinstance(event, yaml.SequenceStartEvent):
             return self._sequence(path)
-        return None if isinstance(event, yaml.AliasEvent) else self._scalar(event, mark)
+        return None if isinstance(event, yaml.AliasEvent) else self._scalar(event, mark, path)
 
     def _mapping(self, path: Path) -> dict[str, object]:
         data: dict[str, object] = {}
@@ -226,7 +226,7 @@ class _Reading:
         if not isinstance(event, yaml.ScalarEvent):
             raise _Stop(mark, "A list cannot be the name of a setting. Put the name in quotes.")
         self._refuse_references(event, mark)
-        key = self._scalar(event, mark)
+        key = self._scalar(event, mark, ())
         if key is None:
             raise _Stop(mark, "The name before the colon is missing. To use a special name, put it in quotes.")
         if key == "<<" and event.style is None:
@@ -239,17 +239,15 @@ class _Reading:
             data.append(self._node(event, (*path, len(data))))
         return data
 
-    def _scalar(self, event: Any, mark: Mark) -> str | None:
+    def _scalar(self, event: Any, mark: Mark, path: Path) -> str | None:
         text: str = event.value
         if _UNSTORABLE.search(text):
             self.problems.append(Problem(mark, "This text contains a character that cannot be stored or printed."))
         if event.style is not None:
             return text
         if cut := _COMMENT_OR_TEXT.match(self._text, event.end_mark.index):
-            rest = cut.group(1).strip()[:40]
-            advice = f'put the whole text in quotes: "{text} {rest}"' if text else f'put it in quotes: "{rest}"'
-            message = f'YAML takes "{rest}" for a comment. If it belongs to the value, {advice}; if it is a comment, '
-            self.problems.append(Problem(mark, message + "write a space after the #."))
+            advice = _comment_advice(text, cut.group(1).strip()[:40], hide=sounds_secret(path))
+            self.problems.append(Problem(mark, f"{advice}; if it is a comment, write a space after the #."))
         return None if text in _NULLS else text
 
     def _refuse_references(self, event: Any, mark: Mark) -> None:
@@ -262,6 +260,13 @@ class _Reading:
 
     def _mark(self, mark: Any) -> Mark:
         return Mark(self.file, mark.line + 1, mark.column + 1) if mark else Mark(self.file, 1, 1)
+
+
+def _comment_advice(text: str, rest: str, *, hide: bool) -> str:
+    if hide:
+        return "YAML takes the # for a comment. If it belongs to the value, put the whole text in quotes"
+    advice = f'put the whole text in quotes: "{text} {rest}"' if text else f'put it in quotes: "{rest}"'
+    return f'YAML takes "{rest}" for a comment. If it belongs to the value, {advice}'
 
 
 _ALIAS_ADVICE: Final = "A word that starts with * is an alias in YAML; aliases are not supported: write the lines out."

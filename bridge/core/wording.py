@@ -17,7 +17,9 @@ Label = Callable[[Path], str | None]
 
 _SHOWN: Final = 60
 _LISTED: Final = 14
-_PASSWORD: Final = re.compile(r"(//[^/@\s:]*:)[^/\s]*@")
+_PASSWORD: Final = re.compile(r"(//[^/@\s:]*:)\S*@")
+_QUERY_VALUE: Final = re.compile(r"([?&][^=&\s]*(?:key|token|secret|pass)[^=&\s]*=)[^&\s]+", re.IGNORECASE)
+_SECRET_NAME: Final = re.compile("key|token|secret|password|credential|database", re.IGNORECASE)
 _QUOTED: Final = re.compile(r"'((?:[^'\\]|\\.)*)'")
 
 
@@ -36,6 +38,11 @@ def suggestion(word: str, known: Sequence[str]) -> str:
     near = difflib.get_close_matches(word.lower(), [item.lower() for item in known], n=1, cutoff=0.6)
     matches = [item for item in known if near and item.lower() == near[0]]
     return f"; did you mean {matches[0]}?" if matches else ""
+
+
+def sounds_secret(path: Path) -> bool:
+    """Tells whether a setting of this name may hold a secret, where no model says so."""
+    return any(isinstance(step, str) and _SECRET_NAME.search(step) is not None for step in path)
 
 
 def complaints(
@@ -142,7 +149,9 @@ def _short(value: object) -> str:
         return "{...}"
     if isinstance(value, list):
         return "[...]"
+    # People paste addresses with the password or the token still in them.
     text = "" if value is None else _PASSWORD.sub(r"\1***@", " ".join(str(value).split()))
+    text = _QUERY_VALUE.sub(r"\1***", text) if "://" in text else text
     return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
 
 
@@ -209,6 +218,8 @@ def _is_secret(model: type[BaseModel], path: Path, *, unknown: bool) -> bool:
         return True
     if not unknown:
         return False
+    if sounds_secret(path[-1:]):
+        return True
     # A misspelt name may well hide a password: the value is shown only where it surely meant something else.
     known = _names_at(model, path[:-1])
     meant = difflib.get_close_matches(str(path[-1]).lower(), known, n=3, cutoff=0.5) or known

@@ -6,7 +6,7 @@ import json
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
@@ -123,7 +123,8 @@ def thinkific_webhook(thinkific: ThinkificStandIn) -> bytes:
 
 
 def _fill(school: School) -> None:
-    school.users[LEARNER.id] = LEARNER
+    # A copy: what one run writes back must not be there when the next one of this process begins.
+    school.users[LEARNER.id] = replace(LEARNER, fields=dict(LEARNER.fields))
     school.definitions = {7: Definition(7, "Team"), 8: Definition(8, "Certificate ID")}
     school.courses[68] = "Forklift Operator"
     enrolment = school.enrolments[ENROLMENT]

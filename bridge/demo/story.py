@@ -67,7 +67,7 @@ def _look(tx: Transaction, inbox_id: int) -> Look:
 
 
 def _fail_if_stuck(look: Look, step: str, started: float) -> None:
-    ended = [look.row, *look.deliveries]
+    ended: list[inbox.InboxRow | outbox.OutboxRow] = [look.row, *look.deliveries]
     stuck = [one for one in ended if one.state in (State.HELD, State.FAILED, State.IGNORED, State.CANCELLED)]
     if stuck:
         raise StoryEndedEarlyError(f"not {step}: {stuck[0].state}: {stuck[0].reason}")

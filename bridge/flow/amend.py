@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 
 from bridge.core import certificate_id
 from bridge.core.errors import PermanentError, TemporaryError
-from bridge.core.models import Certificate, CertificateData, Completion, SourceEvent
+from bridge.core.models import Certificate, CertificateData, Completion, MailChoice, SourceEvent
+from bridge.core.recipients import read_address
 from bridge.core.source import Source
 from bridge.flow.issue import PDF
 from bridge.flow.plan import Planner
@@ -25,7 +26,7 @@ Occasion = Literal["corrected", "revoked"]
 
 WORDS = {
     "recipient.name": "the learner's name",
-    "recipient.email": "the learner's address",
+    "recipient.email": "the learner's address, or empty for none",
     "course.title": "the course title",
     "completed_on": "the completion date, as 2026-11-23",
     "expires_on": "the expiry date, as 2026-11-23, or empty for none",
@@ -87,8 +88,8 @@ class Amending:
         before = self.store.read(lambda tx: certificates.version(tx, amended.id, amended.version - 1))
         if before is None:
             raise LookupError(f"certificate {amended.id} has no version {amended.version - 1}")
-        today = self.store.read(lambda tx: tx.now).astimezone(ZoneInfo(amended.data.zone)).date()
-        job = self.templates.job(amended, before.template_sha, status=occasion, corrected_on=today)
+        corrected_on = self.store.read(lambda tx: self._corrected_on(tx, amended, occasion))
+        job = self.templates.job(amended, before.template_sha, status=occasion, corrected_on=corrected_on)
         pdf = self.renderer().render(job)
 
         def write(tx: Transaction) -> None:
@@ -107,6 +108,12 @@ class Amending:
             if occasion == "revoked":
                 certificates.revoke(tx, amended.id, reason=reason)
             certificates.publish(tx, amended.id, n)
+            certificates.keep_in_step(
+                tx,
+                amended.id,
+                data=amended.data,
+                recipient_key=self.publisher.recipient_key(amended.data.recipient.email),
+            )
             self._plan(tx, amended, occasion, mail=mail)
             history.add(
                 tx,
@@ -121,26 +128,35 @@ class Amending:
         self.store.transact(write)
         return amended
 
+    def _corrected_on(self, tx: Transaction, amended: Certificate, occasion: Occasion) -> date | None:
+        # A revocation is a version too, and no correction.
+        if occasion == "revoked":
+            return self.publisher.corrected_on(tx, amended)
+        return tx.now.astimezone(ZoneInfo(amended.data.zone)).date()
+
     def _plan(self, tx: Transaction, amended: Certificate, occasion: Occasion, *, mail: bool) -> None:
         source = self.sources.get(amended.source)
         certified = certificates.get(tx, amended.id)
         row = inbox.of_completion(tx, certified.completion_id) if certified else None
-        if source is None or row is None or row.completion is None:
-            return
-        completion = Completion.model_validate(row.completion)
-        choice = completion.mail if mail else completion.mail.model_copy(update={"send": False})
-        event: SourceEvent = row.record or row.event
-        self.planner.plan(tx, amended, choice, source, event, occasion=occasion)
+        choice = MailChoice()
+        event: SourceEvent | None = None
+        if row is not None and row.completion is not None:
+            choice = Completion.model_validate(row.completion).mail
+            event = row.record or row.event
+        # Without its source (it was taken out of the configuration) the learner is told all the same.
+        self.planner.plan(tx, amended, choice, source, event, occasion=occasion, quiet=not mail)
 
 
 def change(data: CertificateData, changes: Mapping[str, str]) -> CertificateData:
-    """Returns the data with dotted words replaced. Raises PermanentError for a word or date it does not know."""
+    """Returns the data with dotted words replaced. Raises PermanentError for an unknown word, no date or no address."""
     recipient, course, fields = dict(data.recipient), dict(data.course), dict(data.fields)
     top: dict[str, object] = {}
     for word, value in changes.items():
         match word.split(".", maxsplit=1):
-            case ["recipient", "name" | "email" as key]:
-                recipient[key] = value.strip()
+            case ["recipient", "name"]:
+                recipient["name"] = value.strip()
+            case ["recipient", "email"]:
+                recipient["email"] = _address(value)
             case ["course", "title"]:
                 course["title"] = value.strip()
             case ["completed_on" | "expires_on" as key]:
@@ -157,6 +173,15 @@ def change(data: CertificateData, changes: Mapping[str, str]) -> CertificateData
     )
 
 
+def _address(value: str) -> str | None:
+    if not value.strip():
+        return None
+    try:
+        return read_address(value)
+    except ValueError as error:
+        raise PermanentError(f"recipient.email: {error}") from error
+
+
 def _date(word: str, value: str) -> date | None:
     if not value.strip():
         return None
@@ -164,5 +189,3 @@ def _date(word: str, value: str) -> date | None:
         return date.fromisoformat(value.strip())
     except ValueError as error:
         raise PermanentError(f"{word}: {value!r} is not a date; write it as 2026-11-23.") from error
-
-

@@ -297,10 +297,9 @@ def _already(existing: certificates.CertificateRow, completion: Completion) -> R
             "Nothing is issued again for the same completion without a person."
         )
         return Result(State.IGNORED, "revoked", reason)
-    return Result(State.IGNORED, "erased", f"Certificate {shown} was erased; nothing is issued again for this completion.")
+    reason = f"Certificate {shown} was erased; nothing is issued again for this completion."
+    return Result(State.IGNORED, "erased", reason)
 
 
 def _civil(moment: datetime, zone: str) -> date:
     return moment.astimezone(ZoneInfo(zone)).date()
-
-

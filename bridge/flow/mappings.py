@@ -10,7 +10,7 @@ from pathlib import Path
 
 import structlog
 
-from bridge.core.errors import MappingError, Problem
+from bridge.core.errors import MappingError, Mark, Problem
 from bridge.core.mapping import Mapping as CompiledMapping
 from bridge.core.mapping import MappingBundle, compile_mapping, gather
 from bridge.store import artifacts, history
@@ -26,7 +26,7 @@ class MappingFile:
     """Where the admin's mapping of one source lives; without a path the shipped one is used as it is."""
 
     source: str
-    name: str
+    connector: str
     path: Path | None
 
 
@@ -45,6 +45,8 @@ class Mappings:
     files: Mapping[str, MappingFile]
     shipped: Callable[[str], str | None]
     node: str
+    beside: bool = False
+    """True in a command beside a running daemon: what is in force is read, never changed."""
     zone: tzinfo = UTC
     """In which times are told to people."""
     problems: dict[str, str] = field(default_factory=dict)
@@ -57,16 +59,33 @@ class Mappings:
         return self._shelves[source].mapping
 
     def start(self) -> None:
-        """Loads every mapping. Raises MappingError with the problems of all of them."""
+        """Loads every mapping; for a broken file the version that was in force stays.
+
+        Raises MappingError with the problems of all files that are broken and never had a working version.
+        """
         problems: list[Problem] = []
         for source in self.files:
             try:
-                bundle = self._bundle(source)
-                self._put_in_force(source, bundle, compile_mapping(bundle))
+                self._start(source)
             except MappingError as error:
                 problems.extend(error.problems)
         if problems:
             raise MappingError(problems)
+
+    def _start(self, source: str) -> None:
+        stored = self._stored(source)
+        if self.beside and stored is not None:
+            self._shelves[source] = _Shelf(stored)
+            return
+        try:
+            bundle, mapping = self._read(source)
+        except MappingError as error:
+            if stored is None:
+                raise
+            self._shelves[source] = _Shelf(stored)
+            self._report(source, error)
+        else:
+            self._put_in_force(source, bundle, mapping)
 
     def refresh(self) -> None:
         """Takes over edited files, and versions another node put in force; called on a schedule."""
@@ -78,13 +97,13 @@ class Mappings:
     def _refresh_from_file(self, source: str) -> None:
         shelf = self._shelves[source]
         try:
-            bundle = self._bundle(source)
+            bundle = read_bundle(self.files[source], self.shipped)
             if bundle.sha256 in (shelf.seen, shelf.mapping.sha256):
                 if bundle.sha256 == shelf.mapping.sha256:
                     self.problems.pop(source, None)
                 return
             shelf.seen = bundle.sha256
-            mapping = compile_mapping(bundle)
+            mapping = compiled(self.files[source], bundle)
         except MappingError as error:
             self._report(source, error)
             return
@@ -105,11 +124,27 @@ class Mappings:
         active = self.store.read(lambda tx: artifacts.active(tx, KIND, source))
         if active is None or active.sha256 == self.current(source).sha256:
             return
-        stored = self.store.read(lambda tx: artifacts.get(tx, active.sha256))
-        if stored is not None:
-            mapping = compile_mapping(MappingBundle.unpack(stored.bytes))
+        mapping = self._stored(source)
+        if mapping is not None:
             self._shelves[source].mapping = mapping
             log.info("mapping taken over", source=source, version=mapping.sha256[:12], by=active.by)
+
+    def _stored(self, source: str) -> CompiledMapping | None:
+        """Returns the version in force on all nodes, or None when there was none (or this release cannot read it)."""
+
+        def look(tx: Transaction) -> bytes | None:
+            active = artifacts.active(tx, KIND, source)
+            kept = artifacts.get(tx, active.sha256) if active is not None else None
+            return kept.bytes if kept is not None else None
+
+        packed = self.store.read(look)
+        if packed is None:
+            return None
+        try:
+            return compiled(self.files[source], MappingBundle.unpack(packed))
+        except MappingError as error:
+            log.warning("stored mapping not usable", source=source, problems=str(error))
+            return None
 
     def _put_in_force(self, source: str, bundle: MappingBundle, mapping: CompiledMapping) -> None:
         def write(tx: Transaction) -> None:
@@ -123,14 +158,32 @@ class Mappings:
         self._shelves[source] = _Shelf(mapping, bundle.sha256)
         self.problems.pop(source, None)
 
-    def _bundle(self, source: str) -> MappingBundle:
-        return bundle_of(self.files[source], self.shipped)
+    def _read(self, source: str) -> tuple[MappingBundle, CompiledMapping]:
+        bundle = read_bundle(self.files[source], self.shipped)
+        return bundle, compiled(self.files[source], bundle)
 
 
-def bundle_of(file: MappingFile, shipped: Callable[[str], str | None]) -> MappingBundle:
+def read_mapping(file: MappingFile, shipped: Callable[[str], str | None]) -> CompiledMapping:
+    """Reads and compiles the mapping of a source as its file says now. Raises MappingError with every problem."""
+    return compiled(file, read_bundle(file, shipped))
+
+
+def compiled(file: MappingFile, bundle: MappingBundle) -> CompiledMapping:
+    """Compiles a mapping and makes sure that it fits the source. Raises MappingError with every problem."""
+    mapping = compile_mapping(bundle)
+    if mapping.connector != file.connector:
+        message = (
+            f"The mapping is for {mapping.connector}, but the source {file.source} is of connector {file.connector}. "
+            f"Write extends: {file.connector}, or give the source another mapping."
+        )
+        raise MappingError([Problem(Mark(mapping.name, 1, 1), message)])
+    return mapping
+
+
+def read_bundle(file: MappingFile, shipped: Callable[[str], str | None]) -> MappingBundle:
     """Reads a mapping and everything it extends. Raises MappingError."""
     if file.path is None:
-        text = shipped(file.name)
+        text = shipped(file.connector)
     else:
         try:
             text = file.path.read_text(encoding="utf-8")
@@ -139,5 +192,5 @@ def bundle_of(file: MappingFile, shipped: Callable[[str], str | None]) -> Mappin
             text = f"{file.path}: the mapping of source {file.source!r} cannot be read: {reason}"
             raise MappingError(text) from error
     if text is None:
-        raise MappingError(f"source {file.source!r}: there is no shipped mapping named {file.name!r}")
-    return gather(file.path.name if file.path else f"{file.name}.yaml", text, shipped)
+        raise MappingError(f"source {file.source!r}: there is no shipped mapping named {file.connector!r}")
+    return gather(file.path.name if file.path else f"{file.connector}.yaml", text, shipped)

@@ -15,12 +15,17 @@ def normalise(
     *,
     defaults: Defaults,
     overrides: dict[str, str],
-    since: datetime,
+    since: datetime | None,
 ) -> Decision:
-    """Returns the decision of the mapping, or Ignored for a completion before the source's start line."""
+    """Returns the decision of the mapping, or Ignored for a completion before the source's start line.
+
+    `since` is None for an event that led to a completion already: the line is for those that are still to come.
+    """
     decision = mapping.apply(event, defaults=defaults, overrides=overrides)
     outcome = decision.outcome
-    if isinstance(outcome, Completion) and "released" not in overrides and _before(outcome, since):
+    if since is None or "released" in overrides:
+        return decision
+    if isinstance(outcome, Completion) and _before(outcome, since):
         return Decision(outcome=_before_start(outcome, since), trace=decision.trace)
     return decision
 

@@ -43,25 +43,35 @@ class Planner:
         tx: Transaction,
         certificate: Certificate,
         mail: MailChoice,
-        source: Source,
-        event: SourceEvent,
+        source: Source | None,
+        event: SourceEvent | None,
         *,
         occasion: Occasion,
+        quiet: bool = False,
         resend: str = "",
     ) -> list[int]:
         """Writes the rows of one occasion and returns their ids; rows that exist already stay as they are.
 
-        `resend` makes the rows new ones: a person asked for the effects again.
+        `quiet`: a person chose not to write to the learner. `resend` makes the rows new ones: a person asked for the
+        effects again.
         """
         mark = f"{certificate.id}:{certificate.version}:{occasion}{resend}"
-        planned = [self._mail(tx, certificate, mail, occasion, mark)]
-        planned += self._write_backs(tx, certificate, source, event, mark)
+        planned = [self._mail(tx, certificate, mail, occasion, mark, quiet=quiet)]
+        if source is not None and event is not None:
+            planned += self._write_backs(tx, certificate, source, event, mark)
         return [row for row in planned if row is not None]
 
     def _mail(
-        self, tx: Transaction, certificate: Certificate, mail: MailChoice, occasion: Occasion, mark: str
+        self,
+        tx: Transaction,
+        certificate: Certificate,
+        mail: MailChoice,
+        occasion: Occasion,
+        mark: str,
+        *,
+        quiet: bool,
     ) -> int | None:
-        verdict = self._mail_verdict(certificate, mail)
+        verdict = self._mail_verdict(certificate, mail, quiet=quiet)
         target = {
             "to": certificate.data.recipient.email,
             "cc": list(mail.cc),
@@ -88,7 +98,10 @@ class Planner:
             ),
         )
 
-    def _mail_verdict(self, certificate: Certificate, mail: MailChoice) -> _Verdict | None:
+    def _mail_verdict(self, certificate: Certificate, mail: MailChoice, *, quiet: bool) -> _Verdict | None:
+        if quiet:
+            reason = "Whoever changed the certificate chose not to write to the learner."
+            return _Verdict(State.IGNORED, "mail_off", reason)
         if not mail.send:
             return _Verdict(State.IGNORED, "mail_off", "The mapping says `mail: {send: no}` for this course.")
         if certificate.data.recipient.email is None:

@@ -179,7 +179,8 @@ class Receiver:
 def _target(request: InboundRequest) -> str:
     """Returns the path without its token and query, both of which may be secret."""
     path = "/" + request.url.split("://", 1)[-1].partition("/")[2].partition("?")[0]
-    return path.replace(request.path_token, "***") if request.path_token else path
+    # Cut off rather than replaced: the token may have come percent-encoded, with capitals or without.
+    return path.rstrip("/").rpartition("/")[0] + "/***" if request.path_token else path
 
 
 def digest(event: SourceEvent) -> str:

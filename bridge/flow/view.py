@@ -6,11 +6,12 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 from datetime import date
+from zoneinfo import ZoneInfo
 
 from bridge.core import certificate_id
 from bridge.core.models import Certificate, CertificateData, Completion, Issuer
 from bridge.issuing.preflight import clean_data
-from bridge.store import certificates, completions
+from bridge.store import certificates, completions, history
 from bridge.store.engine import Transaction
 
 
@@ -72,6 +73,12 @@ class Publisher:
             revoke_reason=row.revoke_reason,
             renews=row.renews,
         )
+
+    def corrected_on(self, tx: Transaction, certificate: Certificate) -> date | None:
+        """Returns the civil date of the last correction, or None for a certificate that never had one."""
+        lines = history.timeline(tx, certificate_id=certificate.id)
+        last = max((line.at for line in lines if line.kind == "certificate.corrected"), default=None)
+        return None if last is None else last.astimezone(ZoneInfo(certificate.data.zone)).date()
 
     def certificate(self, tx: Transaction, identifier: str, *, version: int | None = None) -> Certificate:
         """Returns like `find`. Raises LookupError for an unknown id."""

@@ -1,4 +1,4 @@
-"""The loop that drives the flow: claims what is due, carries each row one stage after the other, stores how it ended."""
+"""The loop that drives the flow: claims what is due, carries each row through its stages, stores how it ended."""
 
 from __future__ import annotations
 
@@ -93,7 +93,8 @@ class Clerk:
             log.warning("lease lost", inbox=row.id)
             return
         except TwinError as error:
-            self._settle_inbox(row, Result(State.RETRYING, error.stable_code, str(error)), due_in=_twin_wait(row.attempts))
+            waiting = Result(State.RETRYING, error.stable_code, str(error))
+            self._settle_inbox(row, waiting, due_in=_twin_wait(row.attempts))
             return
         except UnavailableError:
             raise
@@ -119,7 +120,7 @@ class Clerk:
         if unwanted is not None:
             return Result(State.IGNORED, unwanted.code, unwanted.reason)
         event = enrich(self.store, source, row, self.apis(row.source, exchange))
-        since = self.store.read(lambda tx: _start_line(tx, row.source))
+        since = self.store.read(lambda tx: _start_line(tx, row.source)) if row.completion_id is None else None
         decision = normalise(event, mapping, defaults=self.defaults, overrides=row.overrides, since=since)
         outcome = decision.outcome
         if isinstance(outcome, Ignored):
@@ -128,7 +129,7 @@ class Clerk:
             return Result(State.HELD, outcome.code, outcome.reason)
         if isinstance(outcome, Completion):
             return self.issuing.issue(row, source, event, outcome, mapping.sha256)
-        reason = f"The source reports a {outcome.kind}; certbridge does not act on that by itself: use the command line."
+        reason = f"The source reports a {outcome.kind}; certbridge does not act on that alone: use the command line."
         return Result(State.HELD, outcome.kind, reason)
 
     def _inbox_failed(self, row: inbox.InboxRow, error: BridgeError, exchange: Exchange) -> None:
@@ -170,10 +171,10 @@ class Clerk:
 
     def _outbox_sent(self, row: outbox.OutboxRow, sent: Sent, exchange: Exchange) -> None:
         def write(tx: Transaction) -> bool:
-            _attempt(tx, self.node, None, str(sent.receipt.get("summary", "")), exchange, n=row.attempts, outbox_id=row.id)
-            return outbox.settle(
-                tx, row.id, row.lease_token or "", state=sent.state, code=sent.code, reason=sent.reason, receipt=sent.receipt
-            )
+            said = str(sent.receipt.get("summary", ""))
+            _attempt(tx, self.node, None, said, exchange, n=row.attempts, outbox_id=row.id)
+            result = {"state": sent.state, "code": sent.code, "reason": sent.reason, "receipt": sent.receipt}
+            return outbox.settle(tx, row.id, row.lease_token or "", **result)
 
         if not self.store.transact(write):
             log.warning("lease lost", outbox=row.id)

@@ -128,16 +128,24 @@ def update_draft(
 ) -> bool:
     """Gives a certificate that was never issued other words under the same id; False when it is no draft any more."""
     drafted = and_(certificates.c.id == id, certificates.c.state == "draft")
-    values = {
+    if not queue.change(tx, certificates, drafted, _facts(data, recipient_key)):
+        return False
+    said = {"data": data.model_dump(mode="json"), "template_sha": template_sha, "mapping_sha": mapping_sha}
+    return queue.change(tx, version_table, and_(version_table.c.certificate_id == id, version_table.c.n == 1), said)
+
+
+def keep_in_step(tx: Transaction, id: str, *, data: CertificateData, recipient_key: str | None) -> None:
+    """Gives a corrected certificate the columns that lists are made from, as its new version says."""
+    queue.change(tx, certificates, certificates.c.id == id, _facts(data, recipient_key))
+
+
+def _facts(data: CertificateData, recipient_key: str | None) -> dict[str, Any]:
+    return {
         "expires_on": data.expires_on,
         "zone": data.zone,
         "locale": data.locale,
         "recipient_key": recipient_key,
     }
-    if not queue.change(tx, certificates, drafted, values):
-        return False
-    said = {"data": data.model_dump(mode="json"), "template_sha": template_sha, "mapping_sha": mapping_sha}
-    return queue.change(tx, version_table, and_(version_table.c.certificate_id == id, version_table.c.n == 1), said)
 
 
 def of_completion(tx: Transaction, completion_id: int) -> CertificateRow | None:

@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, RowMapping, Table, and_, insert, select, update
+from sqlalchemy import ColumnElement, RowMapping, Table, and_, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bridge.core.errors import PermanentError
 from bridge.core.models import CLAIMABLE, State
-from bridge.store.tables import sources
+from bridge.store.tables import inbox, leases, outbox, sources
 from bridge.store.transaction import Transaction
 
 LEASE: Final = 45.0
@@ -86,6 +86,20 @@ def take(tx: Transaction, table: Table, ids: Sequence[int], *, node: str, lease:
     ).mappings()
     rows = {row["id"]: row for row in taken}
     return [rows[row_id] for row_id in ids]
+
+
+def forget_leases(tx: Transaction) -> int:
+    """Ends every lease now and returns how many rows were running.
+
+    Only for the one process that owns the database: whoever held these leases is dead, so nobody need wait for them
+    to run out. The rows stay as a worker's death leaves them; whoever claims them next takes them over.
+    """
+    tx.connection.execute(delete(leases))
+    running = 0
+    for table in (inbox, outbox):
+        ended = update(table).where(table.c.state == State.RUNNING.value).values(due_at=tx.now)
+        running += tx.connection.execute(ended).rowcount
+    return running
 
 
 def mine(table: Table, row_id: int, lease_token: str) -> ColumnElement[bool]:

@@ -91,6 +91,8 @@ def _correction(public: PublicCertificate, words: Words) -> list[str]:
     version = public.certificate.version
     if version < 2:
         return []
+    if public.corrected_on is None and public.certificate.state == "revoked":
+        return []  # the revocation is that version
     if public.corrected_on is None:
         return [words.corrected.format(n=version)]
     return [words.corrected_on.format(n=version, date=words.date(public.corrected_on))]

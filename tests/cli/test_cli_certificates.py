@@ -117,6 +117,15 @@ def test_a_revoked_certificate_says_why_and_when(issued: School) -> None:
     assert "is revoked; only an issued one can be revoked" in again.stderr
 
 
+def test_a_revocation_without_mail_writes_nobody(issued: School) -> None:
+    identifier = only_certificate(issued)["id"]
+    words = ("--reason", "issued by mistake", "--yes", "--no-mail")
+    assert issued.certbridge("certificates", "revoke", identifier, *words).exit_code == 0
+    rows = issued.json("outbox", "list")
+    assert isinstance(rows, list)
+    assert [row["state"] for row in rows] == ["ignored", "done"]
+
+
 def test_revoking_asks_first_and_changes_nothing_on_no(issued: School) -> None:
     identifier = only_certificate(issued)["id"]
     result = issued.certbridge("certificates", "revoke", identifier, "--reason", "oops", input="n\n")

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from cli_school import School, completed
+from cli_school import HOSTILE, School, completed
 
 from bridge.cli.session import actor
 
@@ -97,6 +97,27 @@ def test_a_hostile_name_stays_a_name(busy: School, words: tuple[str, ...]) -> No
     result = busy.certbridge(*words)
     assert result.exit_code == 0, result.output
     assert not set(result.output) & set("\x1b\x07\x9b\u202e\r\x00")
+
+
+def test_a_hostile_event_type_and_hostile_ids_are_only_text(school: School, tmp_path: Path) -> None:
+    body = json.loads(completed(HOSTILE, user=9))
+    body |= {"resource": HOSTILE, "id": HOSTILE}
+    body["payload"]["user"]["id"] = HOSTILE
+    body["payload"]["course"]["name"] = HOSTILE
+    (tmp_path / "body").write_text(json.dumps(body))
+    school.arrives(json.dumps(body).encode())
+    for words in (
+        ("events", "list"),
+        ("events", "show", "1"),
+        ("events", "show", "1", "--payload"),
+        ("find", "pwned"),
+        ("try", "--event", "1"),
+        ("fields", "school", "--sample", str(tmp_path)),
+    ):
+        result = school.certbridge(*words)
+        assert result.exit_code == 0, result.output
+        assert "[bold red]" in result.output
+        assert not set(result.output) & set("\x1b\x07\x9b\u202e\r\x00")
 
 
 def test_markup_in_a_name_is_text(busy: School) -> None:

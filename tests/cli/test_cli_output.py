@@ -87,11 +87,13 @@ def test_times_are_on_the_issuers_clock() -> None:
 @given(st.text(st.characters(codec="utf-8")))
 def test_json_is_harmless_in_a_terminal_and_loses_nothing(text: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        out = io.StringIO()
+        out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="\n")
         patch.setattr("sys.stdout", out)
         print_json({"name": text})
-    assert json.loads(out.getvalue()) == {"name": text}
-    assert _harmless(out.getvalue().replace("\n", ""))
+        out.seek(0)
+        said = out.read()
+    assert json.loads(said) == {"name": text}
+    assert _harmless(said.replace("\n", ""))
 
 
 def test_json_has_instants_in_utc(capsys: pytest.CaptureFixture[str]) -> None:

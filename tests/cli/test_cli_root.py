@@ -145,3 +145,14 @@ def test_each_way_to_end_has_its_exit_code(error: BaseException, code: int) -> N
         raise error
 
     assert ended(fail) == code
+
+
+def test_the_words_that_can_be_set_are_those_the_flow_knows() -> None:
+    # The command line names them itself, so that `--help` need not load the flow.
+    from bridge.cli.certificates import CORRECTABLE
+    from bridge.cli.events import WORDS
+    from bridge.core.mapping import OVERRIDES
+    from bridge.flow import amend
+
+    assert set(CORRECTABLE) == set(amend.WORDS)
+    assert {*WORDS, "released"} == set(OVERRIDES)

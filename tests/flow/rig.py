@@ -199,13 +199,19 @@ class Rig:
         """Waits until nothing is worked on, and nothing is due by itself before its next attempt."""
         self.wait(lambda: self.read(_settled))
 
-    def later(self) -> None:
-        """Lets the time of every next attempt come now, and waits until they are through."""
+    def later(self, *, leases: bool = False) -> None:
+        """Lets the time of every next attempt come now, and waits until they are through.
+
+        `leases`: also lets the leases run out under which work was lost.
+        """
 
         def hurry(tx: Transaction) -> None:
             for table in (tables.inbox, tables.outbox):
                 waiting = table.c.state == State.RETRYING.value
                 tx.connection.execute(update(table).where(waiting).values(state=State.READY.value, due_at=tx.now))
+                if leases:
+                    running = table.c.state == State.RUNNING.value
+                    tx.connection.execute(update(table).where(running).values(due_at=tx.now))
 
         self.bridge.store.transact(hurry)
         self.bridge.workers.wake()

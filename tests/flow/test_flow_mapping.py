@@ -27,7 +27,9 @@ courses:
 """
 GOOD = "extends: thinkific\ncourses:\n  68: Forklift Operator, Level 2\n"
 MISSPELT = "extends: thinkific\ncourses:\n  68:\n    title: Forklift Operator\n    valid_fro: 2 years\n"
-REFUSAL = 'thinkific-courses.yaml:5:5 Course "68" has "valid_fro: 2 years". There is no such setting; did you mean valid_for?'
+REFUSAL = (
+    'thinkific-courses.yaml:5:5 Course "68" has "valid_fro: 2 years". There is no such setting; did you mean valid_for?'
+)
 
 
 @pytest.fixture(autouse=True)

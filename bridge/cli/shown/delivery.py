@@ -84,7 +84,17 @@ def facts(row: OutboxRow, page: Page) -> list[tuple[str, object]]:
         ("next try", page.when(due, seconds=True) if due else None),
         ("waits for", f"delivery {row.after_id}" if row.after_id and row.state is State.READY else None),
         ("receipt", plain((row.receipt or {}).get("summary")) or None),
-        ("message-id", plain((row.receipt or {}).get("message_id")) or None),
+        *_details(row),
+    ]
+
+
+def _details(row: OutboxRow) -> list[tuple[str, object]]:
+    """Returns what the other side said about it: the number of a note, the Message-ID."""
+    details = (row.receipt or {}).get("details")
+    if not isinstance(details, dict):
+        return []
+    return [
+        (plain(name).replace("_", "-"), plain(value)) for name, value in details.items() if isinstance(value, str | int)
     ]
 
 

@@ -154,6 +154,7 @@ class Site:
         self.activities: dict[tuple[int, int], int] = {}
         """State of an activity by (cmid, userid)."""
         self.profile_fields: dict[str, ProfileField] = {}
+        self._last_number = 0
         self._seed()
 
     def add(self, *records: User | Course | ProfileField) -> None:
@@ -172,8 +173,9 @@ class Site:
 
     def complete(self, userid: int, courseid: int, at: int) -> Completion:
         """Makes a learner complete a course at this Unix time; after a reset this is a new completion with a new id."""
-        number = 1 + max((completion.id for completion in self.completions.values()), default=0)
-        completion = Completion(number, [activity(4, "Read me", self.root, at)], done=True)
+        # A row's number is never given again, not even after the row was deleted by a reset.
+        self._last_number = 1 + max([self._last_number, *(one.id for one in self.completions.values())])
+        completion = Completion(self._last_number, [activity(4, "Read me", self.root, at)], done=True)
         self.completions[userid, courseid] = completion
         return completion
 

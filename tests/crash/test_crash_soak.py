@@ -1,0 +1,126 @@
+"""Senders keep a ledger of what was acknowledged while the daemon is killed at random moments, again and again."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from crash_load import Completed, complete, completions
+from crash_site import Site, assert_sound
+
+from bridge.core.certificate_id import grouped
+from bridge.demo.stage import MOODLE, THINKIFIC
+
+SECONDS = float(os.environ.get("CERTBRIDGE_SOAK_SECONDS", "10"))
+"""How long the killing goes on; an hour of it is for the night before a release."""
+SEED = int(os.environ.get("CERTBRIDGE_SOAK_SEED") or time.time_ns() % 1_000_000)
+PER_SECOND = 3
+"""Learners who complete something, each reported several times."""
+SENDERS = 3
+
+
+@dataclass
+class Ledger:
+    """What the senders did and what they were told; the only truth the test believes."""
+
+    acknowledged: set[tuple[Completed, int]] = field(default_factory=set)
+    """Each completion with the number of the event that was answered 200."""
+    unanswered: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+@pytest.fixture
+def chance() -> Iterator[random.Random]:
+    """Chance with a seed that a failed run shows."""
+    print(f"CERTBRIDGE_SOAK_SEED={SEED}")
+    yield random.Random(SEED)
+
+
+def test_what_was_acknowledged_is_certified_once_however_often_the_daemon_dies(
+    site: Site, chance: random.Random
+) -> None:
+    made = completions(site, max(8, int(PER_SECOND * SECONDS)))
+    ledger, over = Ledger(), threading.Event()
+    senders = [
+        threading.Thread(target=_send, args=(site, made[number::SENDERS], ledger, over, random.Random(chance.random())))
+        for number in range(SENDERS)
+    ]
+    for sender in senders:
+        sender.start()
+    try:
+        kills = _kill_again_and_again(site, chance)
+    finally:
+        over.set()
+        for sender in senders:
+            sender.join(60)
+
+    last = site.start()
+    look = site.wait_settled(last, events=len(ledger.acknowledged))
+    assert last.stop() == 0
+    assert kills >= 3
+    assert ledger.unanswered >= 1, "no sender met a dead daemon: this run proved nothing"
+    assert len(ledger.acknowledged) >= 8
+
+    assert_sound(site, look)
+    stored = {(row["source"], row["completion"]["subject"]) for row in look.inbox}
+    certified = {(row["source"], row["subject"]) for row in look.completions}
+    assert {(one.source, str(one.user)) for one, _ in ledger.acknowledged} <= stored
+    assert stored == certified
+    assert len(look.inbox) >= len(ledger.acknowledged)
+    assert {row["state"] for row in look.inbox} == {"done"}
+    _assert_written_back_once(site, {row["id"]: row["completion_id"] for row in look.certificates}, look.completions)
+
+
+def _kill_again_and_again(site: Site, chance: random.Random) -> int:
+    end, kills = time.monotonic() + SECONDS, 0
+    while time.monotonic() < end or kills < 3:
+        daemon = site.spawn()
+        # Some die while they start, most with their hands full.
+        time.sleep(chance.choice([chance.uniform(0.2, 1.0), chance.uniform(1.0, 3.0), chance.uniform(1.0, 3.0)]))
+        assert daemon.kill() == -signal.SIGKILL, daemon.log()
+        kills += 1
+        if site.shared:
+            site.time_passes()
+    return kills
+
+
+def _send(site: Site, mine: list[Completed], ledger: Ledger, over: threading.Event, chance: random.Random) -> None:
+    """Reports one completion after the other, repeats itself, and keeps on trying while nobody answers."""
+    told: list[tuple[Completed, int]] = []
+    waiting = [(one, 0) for one in mine]
+    while not over.is_set():
+        if waiting and (not told or chance.random() < 0.5):
+            report = waiting[0]
+        elif told:
+            one, number = chance.choice(told)
+            report = (one, chance.choice([number, number, number + 1]))
+        source, request = complete(site, report[0], again=report[1])
+        status = site.daemons[-1].post(source, request) if site.daemons else None
+        with ledger.lock:
+            if status == 200:
+                ledger.acknowledged.add(report)
+            else:
+                ledger.unanswered += 1
+        if status == 200:
+            told.append(report)
+            waiting = [one for one in waiting if one != report]
+        over.wait(chance.uniform(0.02, 0.2))
+
+
+def _assert_written_back_once(site: Site, certificates: dict[str, int], completions_: object) -> None:
+    number_of = {completion: grouped(certificate) for certificate, completion in certificates.items()}
+    for row in completions_:  # type: ignore[attr-defined]
+        user, number = int(row["subject"]), number_of[row["id"]]
+        if row["source"] == THINKIFIC:
+            assert site.thinkific_field(user) == number
+            continue
+        assert row["source"] == MOODLE
+        assert site.moodle_field(user) == number
+        notes = [note for note in site.stands.moodle.site.notes.values() if note.userid == user]
+        assert [number in note.content for note in notes] == [True]
