@@ -28,6 +28,7 @@ from bridge.core.mapping import Defaults
 from bridge.core.models import Issuer
 from bridge.core.source import Source
 from bridge.flow.amend import Amending
+from bridge.flow.clerk import Clerk, Exchange
 from bridge.flow.issue import Issuing
 from bridge.flow.mappings import MappingFile, Mappings, read_mapping
 from bridge.flow.normalise import not_wanted
@@ -36,7 +37,7 @@ from bridge.flow.receive import Receiver
 from bridge.flow.send import Postbox, Sending
 from bridge.flow.templates import Templates
 from bridge.flow.view import Publisher
-from bridge.flow.work import Clerk, Exchange, Workers
+from bridge.flow.work import Workers
 from bridge.issuing.renderer import Renderer, check_template
 from bridge.issuing.template import load_template
 from bridge.observe import Redactor
@@ -338,17 +339,17 @@ class _Upkeep:
         self._mappings = mappings
         self._templates = templates
         self._most_waiting = most_waiting
-        self._overloaded = False
+        self._waiting: dict[str, int] = {}
         self._next = 0.0
 
     def __call__(self) -> None:
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + REFRESH
-        self._overloaded = self._store.read(inbox.waiting) >= self._most_waiting
+        self._waiting = self._store.read(inbox.waiting)
         self._mappings.refresh()
         self._templates.refresh()
 
-    def overloaded(self) -> bool:
+    def overloaded(self, source: str) -> bool:
         """Tells whether new events should come later."""
-        return self._overloaded
+        return self._waiting.get(source, 0) >= self._most_waiting

@@ -106,21 +106,35 @@ def _doors(bridge: Bridge, stopping: threading.Event) -> Doors:
     def pdf(identifier: str) -> bytes | None:
         return bridge.store.read(lambda tx: _pdf(tx, identifier))
 
-    def readiness() -> Sequence[str]:
-        if stopping.is_set():
-            return ["certbridge is stopping."]
-        problems = list(bridge.store.problems())
-        if not bridge.workers.alive():
-            problems.append("The workers do not run.")
-        return problems
-
     settings = WebSettings(
         public_url=config.public_url,
         issuer_name=config.issuer.name,
         allowed_hosts=config.server.allowed_hosts,
         body_bytes=config.limits.body_bytes,
     )
-    return Doors(settings, bridge.receiver.receive, certificate, pdf, readiness, refused=bridge.receiver.refused)
+    return Doors(settings, bridge.receiver.receive, certificate, pdf, _Readiness(bridge, stopping), refused=bridge.receiver.refused)
+
+
+class _Readiness:
+    """Says why this node is not ready: to strangers without names and paths, to the log with them, once for each."""
+
+    def __init__(self, bridge: Bridge, stopping: threading.Event) -> None:
+        self._bridge = bridge
+        self._stopping = stopping
+        self._told: list[str] = []
+
+    def __call__(self) -> Sequence[str]:
+        if self._stopping.is_set():
+            return ["certbridge is stopping."]
+        details = list(self._bridge.store.problems())
+        if details != self._told:
+            self._told = details
+            for detail in details:
+                log.error("not ready", problem=detail)
+        problems = ["The database cannot be used right now; the log says why."] if details else []
+        if not self._bridge.workers.alive():
+            problems.append("The workers do not run.")
+        return problems
 
 
 def _public(bridge: Bridge, tx: Transaction, identifier: str) -> PublicCertificate | None:

@@ -85,7 +85,7 @@ def _forms(secret: str) -> Iterator[str]:
     plus = quote_plus(raw)
     yield from (secret, percent, plus, _lower_percent(percent), _lower_percent(plus), quote(raw))
     escaped = json.dumps(secret)[1:-1]
-    # PHP, and with it every Moodle, writes a slash in JSON as "\\/".
+    # PHP, and with it many a learning platform, writes a slash in JSON as "\\/".
     yield from (escaped, escaped.replace("/", "\\/"), json.dumps(secret, ensure_ascii=False)[1:-1], html.escape(secret))
     yield from (raw.hex(), raw.hex().upper(), repr(secret)[1:-1])
     for offset in range(3):

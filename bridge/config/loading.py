@@ -25,6 +25,8 @@ from bridge.core.wording import suggestion
 Connectors = Mapping[str, type[Connector[Any]]]
 
 _ADVICE: Final = "Create one with: certbridge init DIR"
+_RESERVED: Final = frozenset({"mail", "test-mail"})
+"""Destinations of the outbox that are no sources."""
 
 
 def load(path: Path, connectors: Connectors, environ: Mapping[str, str]) -> Config:
@@ -141,6 +143,10 @@ class _Loading:
 
     def _check_names(self, sources: Mapping[str, SourceConfig]) -> None:
         owners: dict[str, str] = {}
+        for name in _RESERVED & set(sources):
+            self._complain(
+                ("sources", name), f'A source cannot be called "{name}": in the outbox that is the mail.', key=True
+            )
         for source in sources.values():
             for number, name in enumerate(source.formerly):
                 path = ("sources", source.name, "formerly", number)

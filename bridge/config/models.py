@@ -169,7 +169,10 @@ class Limits(Section):
         1000, ge=10, le=100_000, description="Requests that may wait for the database; then 503."
     )
     waiting_events: int = Field(
-        100_000, ge=100, le=10_000_000, description="Events that may wait to be worked on; then 503 (try again later)."
+        100_000,
+        ge=100,
+        le=10_000_000,
+        description="Events of one source that may wait to be worked on; then 503 (try again later).",
     )
     rejected_per_hour: int = Field(
         200, ge=0, le=100_000, description="Refused requests kept per source and hour, so that they can be explained."

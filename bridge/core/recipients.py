@@ -70,7 +70,8 @@ def read_address(text: str) -> str:
     local, at, domain = address.rpartition("@")
     if not at or not local or not domain or "@" in local:
         raise _bad(text, "It needs one @ with something on both sides")
-    if not _LOCAL.fullmatch(local) or len(local) > 64:
+    # Mail programs decode "=?...?=" wherever it stands, so it is no address to put into a header.
+    if not _LOCAL.fullmatch(local) or len(local) > 64 or "=?" in local:
         raise _bad(text, "The part before the @ has characters or dots that mail servers do not take")
     ascii_domain = _ascii_domain(text, domain)
     if len(local) + 1 + len(ascii_domain) > MAX_ADDRESS:

@@ -100,7 +100,8 @@ class Issuing:
         reserved: _Reserved,
         pdf: bytes,
     ) -> None:
-        row_now = certificates.get(tx, reserved.certificate.id)
+        # Two events about one completion may have rendered at the same time; only one of them issues.
+        row_now = certificates.get(tx, reserved.certificate.id, for_update=True)
         if row_now is None:
             raise LookupError(f"the draft {reserved.certificate.id} is gone")
         draft = row_now.state == "draft"

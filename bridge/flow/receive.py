@@ -38,8 +38,8 @@ class Receiver:
     rejected_per_hour: int
     unwanted: Callable[[str, SourceEvent], Ignored | None]
     """Says of a source's event why its mapping has no use for it; None when it has."""
-    overloaded: Callable[[], bool]
-    """Tells whether so many events wait that more would only wait longer."""
+    overloaded: Callable[[str], bool]
+    """Tells of a source whether so many of its events wait that more would only wait longer."""
     _pulses: dict[str, float] = field(default_factory=dict)
 
     def receive(self, source: str, request: InboundRequest, *, peer: str) -> Reply:
@@ -55,8 +55,8 @@ class Receiver:
         except SignatureError as error:
             return self._refuse(known, request, str(error), peer)
         try:
-            if self.overloaded():
-                raise UnavailableError("Too many events wait to be worked on.", code="overloaded", retry_after=60)
+            if self.overloaded(source):
+                raise UnavailableError("Too many of its events wait already.", code="overloaded", retry_after=60)
             received = self._store(known, request, self._read(known, request), peer)
         except UnavailableError as error:
             log.warning("not stored", source=source, reason=str(error))

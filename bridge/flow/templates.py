@@ -7,11 +7,17 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
+import structlog
+
+from bridge.core.errors import ConfigError
 from bridge.core.models import Certificate
+from bridge.issuing.html import static_problems
 from bridge.issuing.job import RenderJob, Status
 from bridge.issuing.template import TemplateBundle, load_template
 from bridge.store import artifacts
 from bridge.store.engine import Store, Transaction
+
+log = structlog.get_logger(__name__)
 
 KIND = "template"
 
@@ -23,15 +29,20 @@ class Templates:
     store: Store
     folder: Path | None
     node: str
+    problems: dict[str, str] = field(default_factory=dict)
+    """Template name to what is wrong with its files now; the version in force stays in use."""
     _by_sha: dict[str, TemplateBundle] = field(default_factory=dict)
     _active: dict[str, str] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def version(self, name: str) -> str:
-        """Returns the hash of the version in force. Raises ConfigError naming what is wrong with the template."""
+        """Returns the hash of the version in force; a broken edit never replaces a working one.
+
+        Raises ConfigError naming what is wrong with a template that never worked.
+        """
         with self._lock:
             if name not in self._active:
-                self._put_in_force(name)
+                self._active[name] = self._newest(name)
             return self._active[name]
 
     def refresh(self) -> None:
@@ -55,8 +66,23 @@ class Templates:
         """Returns what the renderer needs for one version of a certificate."""
         return RenderJob(certificate, self.bundle(sha256), status=status, corrected_on=corrected_on)
 
-    def _put_in_force(self, name: str) -> None:
-        bundle = load_template(name, self.folder)
+    def _newest(self, name: str) -> str:
+        try:
+            bundle = load_template(name, self.folder)
+            if bundle.sha256 not in self._by_sha and (problems := static_problems(bundle)):
+                raise ConfigError(problems)
+        except ConfigError as error:
+            kept = self.store.read(lambda tx: artifacts.active(tx, KIND, name))
+            if kept is None:
+                raise
+            if self.problems.get(name) != str(error):
+                self.problems[name] = str(error)
+                log.error("template refused", template=name, problems=f"{error}\nThe version in force stays in use.")
+            return kept.sha256
+        self.problems.pop(name, None)
+        return self._put_in_force(name, bundle)
+
+    def _put_in_force(self, name: str, bundle: TemplateBundle) -> str:
         content = bundle.pack()
 
         def write(tx: Transaction) -> str:
@@ -68,4 +94,4 @@ class Templates:
 
         sha = self.store.transact(write)
         self._by_sha[sha] = bundle
-        self._active[name] = sha
+        return sha

@@ -7,6 +7,7 @@ are JSON and bytes, never pickles: a parent must be able to distrust what comes 
 from __future__ import annotations
 
 import json
+import os
 import resource
 import socket
 import struct
@@ -97,7 +98,8 @@ class _Desk:
 
 
 def limit(*, memory_bytes: int) -> None:
-    """Bounds what this process may take from the machine for good."""
+    """Bounds what this process may take from the machine for good, and lets the receiver go first."""
+    os.nice(10)
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))

@@ -25,6 +25,8 @@ from bridge.issuing.words import sample_job
 _START_SECONDS: Final = 60.0
 _JOBS_PER_CHILD: Final = 2000
 """After this many a process is replaced, so that no leak in a library can grow for ever."""
+_GOES_ON: Final = ("drawn", "held", "permanent")
+"""Answers after which a process waits for the next job; after any other it ends, and must not get an honest one."""
 
 
 class Renderer:
@@ -90,7 +92,7 @@ class Renderer:
                 worker = None
             worker = worker or _Child(*self._limits)
             values, content = worker.ask(job, seconds=self._timeout, most=self._output_bytes)
-            keep = worker if worker.jobs < _JOBS_PER_CHILD else None
+            keep = worker if values.get("result") in _GOES_ON and worker.jobs < _JOBS_PER_CHILD else None
         finally:
             if keep is None and worker is not None:
                 worker.stop()

@@ -155,9 +155,10 @@ def of_completion(tx: Transaction, completion_id: int) -> CertificateRow | None:
     return None if row is None else _certificate(row)
 
 
-def get(tx: Transaction, id: str) -> CertificateRow | None:
-    """Returns a certificate by its id without hyphens."""
-    row = tx.connection.execute(select(certificates).where(certificates.c.id == id)).mappings().one_or_none()
+def get(tx: Transaction, id: str, *, for_update: bool = False) -> CertificateRow | None:
+    """Returns a certificate by its id without hyphens; `for_update` keeps others from changing it meanwhile."""
+    found = select(certificates).where(certificates.c.id == id)
+    row = tx.connection.execute(found.with_for_update() if for_update else found).mappings().one_or_none()
     return None if row is None else _certificate(row)
 
 

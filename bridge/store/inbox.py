@@ -239,17 +239,14 @@ def next_due(tx: Transaction, sources: Collection[str]) -> datetime | None:
 
 def due_sources(tx: Transaction, sources: Collection[str]) -> list[str]:
     """Returns the sources of these that have a row to be claimed now."""
-    found = (
-        select(inbox.c.source)
-        .where(queue.due(inbox, tx.now), inbox.c.source.in_(sources), queue.not_paused(inbox.c.source, tx.now))
-        .distinct()
-    )
-    return list(tx.connection.execute(found).scalars())
+    ready = queue.due(inbox, tx.now), queue.not_paused(inbox.c.source, tx.now)
+    return [name for name in sources if queue.any_of(tx, inbox, inbox.c.source == name, *ready)]
 
 
-def waiting(tx: Transaction) -> int:
-    """Returns how many rows wait for a worker, due or not."""
-    return int(tx.connection.scalar(select(func.count()).where(inbox.c.due_at.is_not(None))) or 0)
+def waiting(tx: Transaction) -> dict[str, int]:
+    """Returns for each source how many rows wait for a worker, due or not."""
+    grouped = select(inbox.c.source, func.count()).where(inbox.c.due_at.is_not(None)).group_by(inbox.c.source)
+    return {row[0]: row[1] for row in tx.connection.execute(grouped)}
 
 
 def others_active(tx: Transaction, completion_id: int, *, before: int) -> bool:

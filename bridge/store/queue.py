@@ -68,6 +68,11 @@ def not_paused(source: ColumnElement[str], now: datetime) -> ColumnElement[bool]
     return ~select(sources.c.name).where(sources.c.name == source, sources.c.paused_until > now).exists()
 
 
+def any_of(tx: Transaction, table: Table, *conditions: ColumnElement[bool]) -> bool:
+    """Tells whether any row matches, stopping at the first."""
+    return tx.connection.execute(select(table.c.id).where(*conditions).limit(1)).first() is not None
+
+
 def take(tx: Transaction, table: Table, ids: Sequence[int], *, node: str, lease: float) -> list[RowMapping]:
     """Leases rows this transaction has locked, and returns them in the order of `ids`."""
     if not ids:

@@ -47,11 +47,11 @@ def _queue() -> list[Column[Any]]:
     ]
 
 
-def _due_index(table: Table) -> Index:
+def _due_index(table: Table, lane: str) -> Index:
+    """Work is looked for lane by lane (a source, a destination), so that a full one costs the others nothing."""
     due_at = table.c.due_at
-    return Index(
-        f"ix_{table.name}_due_at", due_at, sqlite_where=due_at.is_not(None), postgresql_where=due_at.is_not(None)
-    )
+    waits = due_at.is_not(None)
+    return Index(f"ix_{table.name}_due_at", table.c[lane], due_at, sqlite_where=waits, postgresql_where=waits)
 
 
 sources = Table(
@@ -163,7 +163,7 @@ inbox = Table(
     Index("ix_inbox_source_state", "source", "state"),
     sqlite_autoincrement=True,
 )
-_due_index(inbox)
+_due_index(inbox, "source")
 
 certificates = Table(
     "certificates",
@@ -239,7 +239,7 @@ outbox = Table(
     Index("ix_outbox_lock_key", "lock_key"),
     sqlite_autoincrement=True,
 )
-_due_index(outbox)
+_due_index(outbox, "destination")
 
 attempts = Table(
     "attempts",

@@ -57,6 +57,8 @@ class Server:
         self._sockets = sockets
         self._listeners = listeners
         self._stopping = threading.Event()
+        self._asking = threading.Lock()
+        self._asked = False
         self._grace = 0.0
         self.port: int = int(listeners[0].effective_port)  # type: ignore[attr-defined]
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
@@ -64,11 +66,17 @@ class Server:
 
     def close(self, *, grace: float = 5.0) -> None:
         """Stops, giving requests that have begun to arrive at most `grace` seconds; can be called twice."""
-        self._grace = grace
-        if not self._stopping.is_set():
+        with self._asking:
+            asked, self._asked = self._asked, True
+        if not asked and self._thread.is_alive():
+            self._grace = grace
             self._stopping.set()
             self._listeners[0].pull_trigger()
         self._thread.join(grace + 10)
+        if not asked:
+            # Here and not at the end of the loop: the loop may be through before this thread has pulled the trigger,
+            # and a closed trigger's number may belong to somebody else by then.
+            wasyncore.close_all(self._sockets, ignore_all=True)
 
     @property
     def alive(self) -> bool:
@@ -82,7 +90,6 @@ class Server:
             self._drain()
         finally:
             self._listeners[0].task_dispatcher.shutdown(timeout=1)
-            wasyncore.close_all(self._sockets, ignore_all=True)
 
     def _drain(self) -> None:
         for listener in self._listeners:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import json
 import os
 import random
 import signal
@@ -11,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,8 +20,9 @@ from bridge.observe import CRASH_VARIABLE
 T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
 PROGRAM = "from bridge.cli import main; main()"
-PATIENCE = 60.0
-"""Seconds until a test gives up waiting; nothing here takes a tenth of it on an idle machine."""
+PATIENCE = 40.0
+"""Seconds until a test gives up waiting: ten times what anything here needs, and less than a lease lasts, so that a
+test which only passes because a lease ran out by itself fails."""
 
 
 class Daemon:
@@ -65,7 +65,9 @@ class Daemon:
 
     def children(self) -> set[int]:
         """The processes it has started and that still run."""
-        return {int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and _parent(entry) == self.pid}
+        return {
+            int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and _parent(entry) == self.pid
+        }
 
     # -- using ---------------------------------------------------------------------------------
 
@@ -110,12 +112,10 @@ class Daemon:
             return True
         raise AssertionError(f"the daemon ended with {self._process.returncode}:\n{self.log()}")
 
-    def _ask(
-        self, method: str, path: str, body: bytes | None, headers: dict[str, str] | object
-    ) -> tuple[int, bytes] | None:
+    def _ask(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> tuple[int, bytes] | None:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         try:
-            connection.request(method, path, body, dict(headers))  # type: ignore[call-overload]
+            connection.request(method, path, body, dict(headers))
             response = connection.getresponse()
             return response.status, response.read()
         except (OSError, http.client.HTTPException):
@@ -160,8 +160,3 @@ def _parent(entry: Path) -> int | None:
         return int((entry / "stat").read_text().rpartition(")")[2].split()[1])
     except OSError:
         return None
-
-
-def events_of(answer: tuple[int, bytes] | None) -> list[str]:
-    """The event numbers in the receiver's answer."""
-    return list(json.loads(answer[1])["events"]) if answer else []

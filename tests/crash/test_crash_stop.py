@@ -27,7 +27,8 @@ def test_sigterm_finishes_what_is_in_work_and_keeps_what_arrives_meanwhile(site:
     children = first.children()
 
     health = first.get("/healthz")
-    assert health is not None and health[0] == 200
+    assert health is not None
+    assert health[0] == 200
     assert first.post(THINKIFIC, site.webhook(THINKIFIC)) == 200
     go_on.set()
     assert first.ended() == 0
@@ -76,7 +77,8 @@ def _stopping_in_the_middle(site: Site, go_on: threading.Event) -> Daemon:
     daemon.signal(signal.SIGTERM)
     daemon.eventually(lambda: (daemon.get("/readyz") or (0,))[0] == 503, "say that it is stopping")
     answer = daemon.get("/readyz")
-    assert answer is not None and b"stopping" in answer[1]
+    assert answer is not None
+    assert b"stopping" in answer[1]
     return daemon
 
 
@@ -91,4 +93,5 @@ def _finishes(site: Site) -> None:
     assert_sound(site, look)
     assert len(look.certificates) == 2
     assert len(site.notes()) == 1
-    assert site.moodle_field() and site.thinkific_field()
+    assert site.moodle_field()
+    assert site.thinkific_field()

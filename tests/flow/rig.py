@@ -1,4 +1,4 @@
-"""A whole bridge in a temporary folder: configuration, mappings, both vendors as stand-ins, and a way to look inside."""
+"""A whole bridge in a temporary folder: configuration, mappings, both vendors as stand-ins, and a look inside."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from click.testing import CliRunner
+from flow.rig_settings import MOODLE_MAPPING, SECRETS, THINKIFIC_MAPPING, furnish, settings
 from pypdf import PdfReader
 from sqlalchemy import select, update
 
 from bridge.app import read_config
+from bridge.cli.commands import certbridge
 from bridge.config import Config
 from bridge.core import certificate_id
 from bridge.core.models import SignedRequest, State
@@ -28,37 +31,12 @@ from bridge.daemon import Running, running
 from bridge.demo.vendors.moodle import MoodleStandIn
 from bridge.demo.vendors.moodle_site import Note
 from bridge.demo.vendors.thinkific import ThinkificStandIn
-from bridge.demo.vendors.thinkific_school import Definition, Person
 from bridge.store import attempts, certificates, history, inbox, outbox, requests, tables
 from bridge.store.find import find
 from bridge.store.transaction import Transaction
 
 SAMPLES = Path(__file__).parents[1] / "samples"
-PUBLIC = "https://certificates.acme.example"
 PATIENCE = 30.0
-
-WEBHOOK_TOKEN = "sample-shared-token"
-"""Stands in the bodies that a real Moodle sent."""
-SECRETS = {
-    "recipient": "recipient-key-for-tests-0001",
-    "token": "moodle-web-service-token-0002",
-    "signing": "thinkific-signing-secret-0003",
-    "api_key": "thinkific-api-key-0004",
-}
-
-MOODLE_MAPPING = """\
-extends: moodle
-every_course:
-  valid_for: 2 years
-courses:
-  SAFE101:
-    title: {en: Health & Safety Basics, de: Grundlagen Arbeitsschutz}
-"""
-THINKIFIC_MAPPING = """\
-extends: thinkific
-courses:
-  68: Forklift Operator
-"""
 
 
 @dataclass(frozen=True)
@@ -289,6 +267,13 @@ class Rig:
         with self.thinkific.lock:
             return {school.definitions[number].label: value for number, value in school.users[user].fields.items()}
 
+    def certbridge(self, *words: str) -> str:
+        """Runs the command beside the running bridge; returns what it says, every white space as one."""
+        arguments = ["-c", str(self.folder / "config.yaml"), *words]
+        result = CliRunner().invoke(certbridge, arguments, env={"COLUMNS": "200", "TERM": "dumb", "NO_COLOR": "1"})
+        assert result.exit_code == 0, result.output
+        return " ".join(result.output.split())
+
     def dump(self) -> str:
         """Everything the database holds, as text."""
 
@@ -343,54 +328,6 @@ def read_mail(raw: bytes) -> EmailMessage:
 def to(mail: EmailMessage) -> list[str]:
     """Returns the addresses a mail says it is for."""
     return [address.addr_spec for address in mail["To"].addresses]
-
-
-def settings(moodle: MoodleStandIn, thinkific: ThinkificStandIn, database: str) -> dict[str, Any]:
-    """Returns a configuration with both sources live and mail in a folder."""
-    return {
-        "public_url": PUBLIC,
-        "listen": "127.0.0.1:0",
-        "database": database,
-        "issuer": {"name": "Acme Academy", "zone": "Europe/Berlin", "email": "training@acme.example"},
-        "keys": {"recipient": SECRETS["recipient"]},
-        "mail": {"mode": "folder", "from": "Acme Academy <training@acme.example>"},
-        "limits": {"connect_seconds": 2, "read_seconds": 5, "request_seconds": 10},
-        "sources": {
-            "moodle": {
-                "connector": "moodle",
-                "mode": "live",
-                "mapping": "moodle-courses.yaml",
-                "since": "2026-01-01",
-                "allow_private": True,
-                "url": moodle.url,
-                "token": moodle.token,
-                "webhook_token": WEBHOOK_TOKEN,
-            },
-            "thinkific": {
-                "connector": "thinkific",
-                "mode": "live",
-                "mapping": "thinkific-courses.yaml",
-                "since": "2026-01-01",
-                "allow_private": True,
-                "api_url": thinkific.base_url,
-                "subdomain": thinkific.subdomain,
-                "api_key": thinkific.api_key,
-                "signing_secret": SECRETS["signing"],
-                "profile_field": "Certificate ID",
-            },
-        },
-    }
-
-
-def furnish(thinkific: ThinkificStandIn) -> None:
-    """Fills the school: one learner with a field of her own, one enrolment that is complete."""
-    school = thinkific.school
-    school.users[123456] = Person(123456, "Łukasz", "Żółć-Dziewulski", "lukasz@example.invalid", {7: "Warehouse North"})
-    school.definitions = {7: Definition(7, "Team"), 8: Definition(8, "Certificate ID")}
-    school.courses[68] = "Forklift Operator"
-    enrolment = school.enrolments[97472]
-    enrolment.user_id, enrolment.course_id = 123456, 68
-    school.complete(97472, datetime(2026, 11, 20, 16, 45, 30, tzinfo=UTC))
 
 
 @contextmanager

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Callable
 
 import pytest
-from flow.rig import PUBLIC, Rig, changed, sample, to
+from flow.rig import Rig, changed, sample, to
+from flow.rig_settings import PUBLIC
 
 from bridge.core import certificate_id
 from bridge.core.models import State
+from bridge.demo.vendors.stand_in import Answer, Call, Wire
+from bridge.issuing.job import RenderJob
+from bridge.store import inbox
 
 COMPLETED = "course_completed-by-learner"
 
@@ -121,8 +127,6 @@ def test_fifty_different_events_about_one_completion_at_once_make_one_certificat
 
 
 def test_a_replayed_event_compares_and_issues_nothing(live: Rig) -> None:
-    from bridge.store import inbox
-
     number = live.post_sample(COMPLETED).event
     live.wait_settled()
     live.bridge.store.transact(lambda tx: inbox.replay(tx, number, refetch=True, actor="test"))
@@ -140,9 +144,51 @@ def test_other_events_of_moodle_issue_nothing_and_say_why(live: Rig, name: str) 
     live.wait_settled()
     row = live.event()
     assert (row.state, row.code) == (State.IGNORED, "not_wanted")
-    assert row.reason and row.reason.startswith(NOT_A_COMPLETION[name])
-    assert live.certificates() == [] and live.deliveries() == []
+    assert row.reason
+    assert row.reason.startswith(NOT_A_COMPLETION[name])
+    assert live.certificates() == []
+    assert live.deliveries() == []
     assert live.moodle.calls == [], "nobody needs to be asked about it"
     # "Why did user 3 get none?"
-    (found,) = live.find(json.loads(sample(name)[0])["eventname"].rpartition("\\")[2])
+    learner = str(json.loads(sample(name)[0])["relateduserid"])
+    (found,) = live.find(learner)
     assert found.reason == row.reason
+    answered = live.certbridge("find", learner)
+    assert f"event {row.id} is ignored" in answered
+    assert " ".join(NOT_A_COMPLETION[name].split()) in answered
+
+
+def test_two_events_that_render_the_same_certificate_at_the_same_time_issue_it_once(any_rig: Rig) -> None:
+    body, _ = sample(COMPLETED)
+    with any_rig.running() as rig:
+        asked, go, both = threading.Event(), threading.Event(), threading.Barrier(2)
+        renderer = rig.bridge.renderer()
+
+        def hold_the_first(call: Call, respond: Callable[[], Answer], wire: Wire) -> Answer:
+            if not asked.is_set():
+                asked.set()
+                go.wait(20)
+            return respond()
+
+        class Together:
+            def render(self, job: RenderJob) -> bytes:
+                drawn: bytes = renderer.render(job)
+                both.wait(20)
+                return drawn
+
+            def close(self) -> None:
+                renderer.close()
+
+        rig.bridge.renderer._made = Together()
+        rig.moodle.interceptor = hold_the_first
+        # The older event waits for Moodle while the younger one reserves the draft; then the older one joins in.
+        rig.post("moodle", changed(body, objectid="101"))
+        assert asked.wait(20)
+        rig.post("moodle", changed(body, objectid="102"))
+        rig.wait(lambda: both.n_waiting == 1)
+        go.set()
+        rig.wait_settled()
+        assert sorted(str(row.code) for row in rig.events()) == ["already_issued", "issued"]
+        kinds = [line.kind for line in rig.timeline(certificate_id=rig.certificate().certificate.id)]
+        assert kinds.count("certificate.issued") == 1
+        assert_one_of_each(rig)

@@ -1,4 +1,4 @@
-"""The learner's mail: held while mail is not set up, and through a real mail server that refuses, waits and breaks off."""
+"""The learner's mail: held while mail is not set up, and sent through a real server that refuses or breaks off."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COMPLETED = "course_completed-by-learner"
 
 
 class MailServer:
-    """Takes every mail; `says` answers DATA with something else, `cut` breaks the connection off once it has the mail."""
+    """Takes every mail; `says` answers DATA with something else, `cut` breaks off once it has the mail."""
 
     def __init__(self) -> None:
         self.mails: list[Envelope] = []
@@ -83,7 +83,8 @@ def test_a_mail_server_that_says_later_gets_the_mail_later(rig: Rig, server: Mai
     with rig.running():
         row = issue(rig)
         assert (row.state, row.code) == (State.RETRYING, "smtp_451")
-        assert row.reason and "Greylisted" in row.reason
+        assert row.reason
+        assert "Greylisted" in row.reason
         assert row.due_at is not None
         rig.later()
         assert rig.delivery("mail").code == "smtp_452"
@@ -100,7 +101,8 @@ def test_a_mail_server_that_refuses_for_good_is_not_asked_again(rig: Rig, server
     with rig.running():
         row = issue(rig)
         assert (row.state, row.code, row.due_at) == (State.FAILED, "smtp_554", None)
-        assert row.reason and "Message refused" in row.reason
+        assert row.reason
+        assert "Message refused" in row.reason
         rig.later()
         assert server.mails == []
         assert rig.certificate().certificate.state == "issued"

@@ -1,4 +1,4 @@
-"""The mapping in the running bridge: what is refused, what is held and with which words, and how a person lets it go on."""
+"""The mapping in the running bridge: what is refused, what is held with which words, and how it is let go on."""
 
 from __future__ import annotations
 
@@ -117,8 +117,8 @@ def test_a_rule_on_a_value_that_is_missing_holds_and_names_it(rig: Rig) -> None:
         row = held(rig)
     assert row.code == "missing_value"
     assert row.reason == (
-        "Łukasz Żółć-Dziewulski, Forklift Operator. At least 80 is needed, but the event brought no score. Usual cause: "
-        "the course is not graded, or the grade came later than the event. (data.score is missing; "
+        "Łukasz Żółć-Dziewulski, Forklift Operator. At least 80 is needed, but the event brought no score. Usual "
+        "cause: the course is not graded, or the grade came later than the event. (data.score is missing; "
         "thinkific-courses.yaml:5:14) (Rule: thinkific-courses.yaml:9:23)"
     )
 
@@ -128,7 +128,8 @@ def test_an_expression_about_a_missing_field_holds_and_says_how_to_make_it_norma
     with rig.running():
         row = held(rig)
     assert row.code == "missing_value"
-    assert row.reason and "data.user.vip is missing" in row.reason
+    assert row.reason
+    assert "data.user.vip is missing" in row.reason
     assert "write data.user.vip | default(false)" in row.reason
 
 
@@ -137,7 +138,8 @@ def test_a_score_that_is_no_number_holds(rig: Rig) -> None:
     with rig.running():
         row = held(rig, score="very good")
     assert row.code == "not_a_number"
-    assert row.reason and 'the score is "very good", which is not a number' in row.reason
+    assert row.reason
+    assert 'the score is "very good", which is not a number' in row.reason
 
 
 def test_a_score_below_the_limit_is_ignored_and_one_above_is_issued(rig: Rig) -> None:
@@ -146,7 +148,8 @@ def test_a_score_below_the_limit_is_ignored_and_one_above_is_issued(rig: Rig) ->
         rig.post_signed(event(rig, score="79.5"))
         rig.wait_settled()
         assert (rig.event().state, rig.event().code) == (State.IGNORED, "issue_if")
-        assert rig.event().reason and 'At least 80 is needed, but the score is "79.5".' in rig.event().reason
+        assert rig.event().reason
+        assert 'At least 80 is needed, but the score is "79.5".' in rig.event().reason
         assert rig.certificates() == []
         rig.post_signed(event(rig, "e-2", score="100"))
         rig.wait_settled()
@@ -157,7 +160,8 @@ def test_a_null_name_holds_and_never_prints_as_text(live: Rig) -> None:
     user = {**event(live)["payload"]["user"], "first_name": None}
     row = held(live, user=user)
     assert row.code == "missing_value"
-    assert row.reason and row.reason.startswith("lukasz@example.invalid, Forklift Operator. The event brought no name.")
+    assert row.reason
+    assert row.reason.startswith("lukasz@example.invalid, Forklift Operator. The event brought no name.")
     assert "data.user.first_name is null" in row.reason
     assert "None Żółć" not in live.dump()
 
@@ -186,7 +190,8 @@ def test_a_name_the_typeface_cannot_draw_is_held_and_issued_in_another_spelling(
     user = {**event(live)["payload"]["user"], "first_name": "小龍"}
     row = held(live, user=user)
     assert row.code == "glyphs"
-    assert row.reason and "小" in row.reason
+    assert row.reason
+    assert "小" in row.reason
     release(live, row.id, recipient__name="Xiaolong Li")
     assert live.certificate().version.data.recipient.name == "Xiaolong Li"
 
@@ -194,7 +199,8 @@ def test_a_name_the_typeface_cannot_draw_is_held_and_issued_in_another_spelling(
 def test_a_free_preview_waits_for_a_person(live: Rig) -> None:
     row = held(live, free_trial=True)
     assert row.code == "hold_if"
-    assert row.reason and "This was a free preview, not a full enrolment." in row.reason
+    assert row.reason
+    assert "This was a free preview, not a full enrolment." in row.reason
     release(live, row.id)
     assert live.certificate().certificate.state == "issued"
 
@@ -212,7 +218,8 @@ def test_a_course_that_is_not_listed_is_held_or_skipped(rig: Rig, policy: str, s
         assert (row.state, row.code) == (state, code)
         assert rig.certificates() == []
         if policy == "hold":
-            assert row.reason and '"68: Forklift Operator"' in row.reason
+            assert row.reason
+            assert '"68: Forklift Operator"' in row.reason
 
 
 def test_a_course_that_is_not_listed_is_issued_when_the_mapping_says_so(rig: Rig) -> None:
@@ -234,3 +241,33 @@ def test_an_event_held_for_its_course_is_issued_once_the_course_is_listed_and_it
         rig.bridge.workers.wake()
         rig.wait_settled()
         assert rig.certificate().version.data.course.title == "Forklift Operator, Level 2"
+
+
+def test_a_bridge_starts_with_the_version_that_worked_although_the_file_is_broken_now(rig: Rig) -> None:
+    with rig.running():
+        pass
+    rig.mapping("thinkific", MISSPELT)
+    with rig.running():
+        problem = rig.bridge.mappings.problems["thinkific"]
+        assert problem.startswith(REFUSAL)
+        assert "stays in use" in problem
+        rig.post_signed(event(rig))
+        rig.wait_settled()
+        (hit,) = rig.certificates()
+        assert hit.version.data.course.title == "Forklift Operator"
+
+
+def test_a_command_beside_the_bridge_neither_stumbles_over_a_broken_edit_nor_puts_a_good_one_in_force(rig: Rig) -> None:
+    with rig.running():
+        before = rig.bridge.mappings.current("thinkific").sha256
+        rig.mapping("thinkific", MISSPELT)
+        with bridge.app.open_bridge(rig.config(), role="command") as beside:
+            assert beside.mappings.current("thinkific").sha256 == before
+
+
+def test_a_mapping_for_another_kind_of_source_is_refused(rig: Rig) -> None:
+    rig.mapping("thinkific", "extends: moodle\ncourses:\n  68: Forklift Operator\n")
+    with pytest.raises(
+        ConfigError, match="The mapping is for moodle, but the source thinkific is of connector thinkific"
+    ):
+        rig.running().__enter__()

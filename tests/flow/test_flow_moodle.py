@@ -1,4 +1,4 @@
-"""What only a real Moodle brings: events ahead of cron, suspended and deleted learners, guests, resets, old completions."""
+"""What only Moodle brings: events ahead of cron, suspended and deleted learners, guests, resets, old completions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from flow.rig import MOODLE_MAPPING, WEBHOOK_TOKEN, Answer, Rig, changed, sample
+from flow.rig import Answer, Rig, changed, sample
+from flow.rig_settings import MOODLE_MAPPING, WEBHOOK_TOKEN
 
 from bridge.core import certificate_id
 from bridge.core.models import State
@@ -37,7 +38,8 @@ def test_an_event_ahead_of_moodles_cron_waits_until_moodle_confirms(live: Rig) -
     live.wait_settled()
     row = live.event(number)
     assert (row.state, row.code) == (State.RETRYING, "unconfirmed")
-    assert row.reason and "Moodle's cron has not run since" in row.reason
+    assert row.reason
+    assert "Moodle's cron has not run since" in row.reason
     live.later()
     assert live.event(number).state is State.RETRYING
     live.moodle.site.complete(5, 2, NOVEMBER)
@@ -65,7 +67,8 @@ def test_a_learner_suspended_since_gets_the_certificate_with_the_date_of_the_eve
     assert live.event().state is State.DONE, live.story()
     assert live.certificate().version.data.completed_on.isoformat() == "2026-11-20"
     record = live.event().record
-    assert record is not None and record.data["completion"]["note"] == "usernotenroled"
+    assert record is not None
+    assert record.data["completion"]["note"] == "usernotenroled"
 
 
 def test_a_learner_deleted_since_is_held_because_there_is_no_address_any_more(live: Rig) -> None:
@@ -80,7 +83,8 @@ def test_a_learner_deleted_since_is_held_because_there_is_no_address_any_more(li
     live.wait_settled()
     row = live.event(number)
     assert row.state is State.HELD
-    assert row.reason and "deleted in Moodle" in row.reason
+    assert row.reason
+    assert "deleted in Moodle" in row.reason
     assert len(live.certificates()) == 1
 
 
@@ -120,7 +124,8 @@ def test_a_completion_before_the_start_line_is_ignored_until_the_line_is_moved(r
         rig.wait_settled()
         row = rig.event(number)
         assert (row.state, row.code) == (State.IGNORED, "before_start")
-        assert row.reason and "completed on 2026-05-28, before the start line of this source" in row.reason
+        assert row.reason
+        assert "completed on 2026-05-28, before the start line of this source" in row.reason
         assert rig.certificates() == []
     rig.set("sources.moodle.since", "2026-01-01")
     with rig.running():
@@ -226,6 +231,18 @@ def test_the_same_completion_told_with_another_row_is_not_a_renewal(rig: Rig) ->
         # A restored or rebuilt Moodle counts its rows anew; learner, course and second are the same.
         body = changed(sample(COMPLETED)[0], objectid="77", timecreated=MAY + 60)
         number = rig.post("moodle", body).event
+        rig.wait_settled()
+        assert rig.event(number).code == "already_issued"
+        assert len(rig.certificates()) == 1
+
+
+def test_the_same_completion_told_a_minute_apart_is_not_a_renewal(rig: Rig) -> None:
+    policy(rig, "renew")
+    with rig.running():
+        completed(rig)
+        rig.wait_settled()
+        # Another row and another second, as a report that knows only minutes would tell it.
+        number = again(rig, MAY + 60).event
         rig.wait_settled()
         assert rig.event(number).code == "already_issued"
         assert len(rig.certificates()) == 1

@@ -30,7 +30,8 @@ def test_in_test_mode_the_certificate_says_test_and_nobody_outside_is_told(any_r
         delivery = rig.delivery("write_back")
         assert (delivery.state, delivery.code) == (State.IGNORED, "test_mode")
         assert delivery.reason == (
-            "Test mode: nothing is written to the source. Live, this would be: note about José O'Brien & Sons in course 2."
+            "Test mode: nothing is written to the source. Live, this would be: "
+            "note about José O'Brien & Sons in course 2."
         )
         assert rig.notes() == []
         assert rig.moodle.named("core_notes") == []

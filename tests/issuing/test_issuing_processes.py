@@ -45,6 +45,13 @@ def test_a_memory_bomb_in_an_expression_ends_its_process(small: Renderer) -> Non
         small.render(a_job(template=a_template('{{ "a" * 10 ** 10 }}')))
 
 
+def test_a_process_that_gave_up_gets_no_further_job(small: Renderer) -> None:
+    for _ in range(3):
+        with pytest.raises(TemporaryError, match="more memory than allowed"):
+            small.render(a_job(template=a_template('{{ "a" * 10 ** 10 }}')))
+        assert "Maria" in words_of(small.render(a_job()))
+
+
 def test_a_template_without_end_is_stopped() -> None:
     with Renderer(workers=1, timeout=3) as hasty:
         with pytest.raises(TemporaryError, match="longer than 3 seconds") as caught:

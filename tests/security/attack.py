@@ -133,7 +133,8 @@ def stopped(rig: Rig, event: object, source: str = "thinkific") -> inbox.InboxRo
     rig.wait_settled()
     row = rig.event(answer.event)
     assert row.state in (State.HELD, State.FAILED, State.IGNORED), f"{row.state} {row.code}: {row.reason}"
-    assert row.code and row.reason
+    assert row.code
+    assert row.reason
     assert rig.certificates() == []
     assert rig.deliveries() == []
     return row

@@ -34,7 +34,7 @@ class Lent:
 @pytest.fixture(scope="session")
 def lent() -> Iterator[Renderer]:
     """Real rendering processes with little memory and little time, so that a bomb ends soon."""
-    with Renderer(workers=2, timeout=6.0, memory_bytes=400 * 1024 * 1024) as made:
+    with Renderer(workers=2, timeout=3.0, memory_bytes=400 * 1024 * 1024) as made:
         yield made
 
 

@@ -12,7 +12,7 @@ from store_samples import at_once, certificate, delivery
 
 from bridge.core.errors import PermanentError
 from bridge.core.models import State
-from bridge.store import outbox, sources
+from bridge.store import outbox, sources, steps
 from bridge.store.engine import Store, open_store
 from bridge.store.history import HistoryRow
 from bridge.store.outbox import NewDelivery, OutboxRow
@@ -215,15 +215,15 @@ def test_the_lock_holds_under_racing_workers(store: Store) -> None:
 def test_the_lock_holds_when_the_other_node_was_quicker(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with open_store(postgres_url) as store:
         ids = [put(store, delivery(f"d{n}", lock_key="user:7")) for n in range(2)]
-        free_locks, quicker = outbox._free_locks, []
+        free_locks, quicker = steps.free_locks, []
 
         def look_late(tx, keys):
             # Our query is done and saw the lock free; now the other node claims, and commits.
-            monkeypatch.setattr(outbox, "_free_locks", free_locks)
+            monkeypatch.setattr(steps, "free_locks", free_locks)
             quicker.extend(at_once([lambda: claim(store, "other", ids=ids[1:])]))
             return free_locks(tx, keys)
 
-        monkeypatch.setattr(outbox, "_free_locks", look_late)
+        monkeypatch.setattr(steps, "free_locks", look_late)
         assert claim(store, ids=ids[:1]) == []
         assert [row.id for row in quicker[0]] == ids[1:]
 
@@ -324,3 +324,50 @@ def test_search_filters(store: Store) -> None:
     assert search(state=State.HELD) == search(kind="mail") == search(destination="mail") == [mail]
     counted = store.read(lambda tx: outbox.counts(tx))
     assert counted == {("school", State.READY): 1, ("mail", State.HELD): 1}
+
+
+def chain(store: Store, length: int = 3) -> list[int]:
+    """Returns the numbers of steps that wait for each other."""
+    ids: list[int] = []
+    for number in range(length):
+        ids.append(put(store, delivery(f"s{number}", step=f"step{number}", after_id=ids[-1] if ids else None)))
+    return ids
+
+
+@pytest.mark.parametrize(("ended", "word"), [(State.FAILED, "failed"), (State.HELD, "is held")])
+def test_steps_behind_one_that_does_not_get_on_are_held_and_say_so(store: Store, ended: State, word: str) -> None:
+    first, second, third = chain(store)
+    finish(store, first, ended)
+    for number, before in ((second, first), (third, second)):
+        row = get(store, number)
+        assert (row.state, row.code) == (State.HELD, "waits_for")
+        assert f"Waits for delivery {before}, which" in (row.reason or "")
+    assert word in (get(store, second).reason or "")
+
+
+def test_steps_go_on_by_themselves_once_the_one_before_is_replayed_and_done(store: Store) -> None:
+    ids = chain(store)
+    finish(store, ids[0], State.FAILED)
+    store.transact(lambda tx: outbox.replay(tx, ids[0], actor="cli:ana"))
+    for number in ids:
+        assert [row.id for row in claim(store, ids=ids, limit=1)] == [number]
+        row = get(store, number)
+        assert settle(store, row, State.DONE)
+
+
+def test_a_step_that_waits_cannot_be_replayed_past_the_one_before(store: Store) -> None:
+    first, second, _ = chain(store)
+    finish(store, first, State.FAILED)
+    with pytest.raises(PermanentError, match=f"Delivery {second} waits for delivery {first}, which is failed"):
+        store.transact(lambda tx: outbox.replay(tx, second, actor="cli:ana"))
+
+
+def test_a_delivery_that_is_left_out_takes_no_other_ones_place(store: Store) -> None:
+    store.transact(lambda tx: certificate(tx, ID))
+    same = {"kind": "mail", "destination": "mail", "step": "mail", "certificate_id": ID}
+    first = put(store, delivery("m1", version=1, **same))
+    put(store, delivery("m2", version=2, state=State.IGNORED, code="mail_off", reason="No.", **same))
+    (row,) = claim(store)
+    assert row.id == first
+    assert settle(store, row, State.RETRYING, due_in=0.0)
+    assert [again.id for again in claim(store)] == [first]

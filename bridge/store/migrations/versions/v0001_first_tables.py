@@ -262,7 +262,7 @@ def _inbox() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_inbox_completion_id", "inbox", ["completion_id"])
-    op.create_index("ix_inbox_due_at", "inbox", ["due_at"], sqlite_where=DUE, postgresql_where=DUE)
+    op.create_index("ix_inbox_due_at", "inbox", ["source", "due_at"], sqlite_where=DUE, postgresql_where=DUE)
     op.create_index("ix_inbox_source_state", "inbox", ["source", "state"])
 
 
@@ -298,7 +298,7 @@ def _outbox() -> None:
     )
     op.create_index("ix_outbox_after_id", "outbox", ["after_id"])
     op.create_index("ix_outbox_certificate_id", "outbox", ["certificate_id"])
-    op.create_index("ix_outbox_due_at", "outbox", ["due_at"], sqlite_where=DUE, postgresql_where=DUE)
+    op.create_index("ix_outbox_due_at", "outbox", ["destination", "due_at"], sqlite_where=DUE, postgresql_where=DUE)
     op.create_index("ix_outbox_lock_key", "outbox", ["lock_key"])
 
 

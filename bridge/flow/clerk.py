@@ -1,0 +1,244 @@
+"""Carries one row of the inbox or the outbox through its stages, and stores how that ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from bridge.core.connector import ApiClient
+from bridge.core.errors import (
+    BridgeError,
+    HeldError,
+    PayloadError,
+    TemporaryError,
+    UnavailableError,
+    UnconfirmedError,
+)
+from bridge.core.mapping import Defaults
+from bridge.core.models import Completion, Held, Ignored, JsonObject, State
+from bridge.core.retry import schedule_for
+from bridge.core.source import Source
+from bridge.flow.enrich import enrich
+from bridge.flow.issue import Issuing, Result, TwinError
+from bridge.flow.lease import LostLeaseError
+from bridge.flow.mappings import Mappings
+from bridge.flow.normalise import normalise, not_wanted
+from bridge.flow.receive import UNREADABLE
+from bridge.flow.send import Sending, Sent
+from bridge.observe import Redactor
+from bridge.store import attempts, inbox, outbox, sources
+from bridge.store.engine import Store, Transaction
+
+log = structlog.get_logger(__name__)
+
+TWIN_WAIT = 0.5
+TWIN_LONGEST_WAIT = 300.0
+"""Seconds between looks whether another event about the same completion is through: doubled each time, up to this."""
+
+
+@dataclass
+class Exchange:
+    """What one attempt said to the outside and heard back, redacted; kept with the attempt."""
+
+    request: JsonObject | None = None
+    response: JsonObject | None = None
+
+    def note(self, request: JsonObject, response: JsonObject | None, _seconds: float) -> None:
+        """Remembers the latest call; the earlier ones of the attempt succeeded."""
+        self.request, self.response = request, response
+
+
+Apis = Callable[[str, Exchange], ApiClient]
+"""Gives the API client of a source whose calls are noted in the exchange."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clerk:
+    """Carries one row through its stages; holds everything the stages need, and no state."""
+
+    store: Store
+    sources: Mapping[str, Source]
+    mappings: Mappings
+    defaults: Defaults
+    issuing: Issuing
+    sending: Sending
+    apis: Apis
+    redactor: Redactor
+    node: str
+
+    def inbox_row(self, row: inbox.InboxRow) -> None:
+        """Works one event to its end, or to its next attempt."""
+        exchange = Exchange()
+        try:
+            result = self._inbox_stages(row, exchange)
+        except LostLeaseError:
+            log.warning("lease lost", inbox=row.id)
+            return
+        except TwinError as error:
+            waiting = Result(State.RETRYING, error.stable_code, str(error))
+            self._settle_inbox(row, waiting, due_in=_twin_wait(row.attempts))
+            return
+        except UnavailableError:
+            raise
+        except BridgeError as error:
+            self._inbox_failed(row, error, exchange)
+            return
+        except Exception as error:
+            log.exception("unexpected error", inbox=row.id)
+            self._inbox_failed(row, _unexpected(error), exchange)
+            return
+        if result is not None:
+            self._settle_inbox(row, result)
+
+    def _inbox_stages(self, row: inbox.InboxRow, exchange: Exchange) -> Result | None:
+        if row.event_type == UNREADABLE:
+            raise PayloadError(
+                "This request could not be read when it arrived, and working on it again does not change that. "
+                "Have the source send it again."
+            )
+        source = self.sources[row.source]
+        mapping = self.mappings.current(row.source)
+        unwanted = not_wanted(row.event, mapping, defaults=self.defaults)
+        if unwanted is not None:
+            return Result(State.IGNORED, unwanted.code, unwanted.reason)
+        event = enrich(self.store, source, row, self.apis(row.source, exchange))
+        since = self.store.read(lambda tx: _start_line(tx, row.source)) if row.completion_id is None else None
+        decision = normalise(event, mapping, defaults=self.defaults, overrides=row.overrides, since=since)
+        outcome = decision.outcome
+        if isinstance(outcome, Ignored):
+            return Result(State.IGNORED, outcome.code, outcome.reason)
+        if isinstance(outcome, Held):
+            return Result(State.HELD, outcome.code, outcome.reason)
+        if isinstance(outcome, Completion):
+            return self.issuing.issue(row, source, event, outcome, mapping.sha256)
+        reason = f"The source reports a {outcome.kind}; certbridge does not act on that alone: use the command line."
+        return Result(State.HELD, outcome.kind, reason)
+
+    def _inbox_failed(self, row: inbox.InboxRow, error: BridgeError, exchange: Exchange) -> None:
+        state, due_in = _verdict(error, row.attempts)
+        reason = self.redactor.text(str(error))
+        result = Result(state, error.stable_code, reason)
+
+        def write(tx: Transaction) -> bool:
+            _attempt(tx, self.node, error, reason, exchange, n=row.attempts, inbox_id=row.id)
+            return _settle(tx, row, result, due_in)
+
+        if not self.store.transact(write):
+            log.warning("lease lost", inbox=row.id)
+            return
+        log.warning("event not processed", inbox=row.id, source=row.source, state=state, reason=reason)
+
+    def _settle_inbox(self, row: inbox.InboxRow, result: Result, *, due_in: float | None = None) -> None:
+        if not self.store.transact(lambda tx: _settle(tx, row, result, due_in)):
+            log.warning("lease lost", inbox=row.id)
+            return
+        log.info("event settled", inbox=row.id, source=row.source, state=result.state, code=result.code)
+
+    def outbox_row(self, row: outbox.OutboxRow) -> None:
+        """Sends one delivery, or plans its next attempt."""
+        exchange = Exchange()
+        try:
+            sent = self.sending.send(row, lambda source: self.apis(source, exchange))
+        except LostLeaseError:
+            log.warning("lease lost", outbox=row.id)
+        except UnavailableError:
+            raise
+        except BridgeError as error:
+            self._outbox_failed(row, error, exchange)
+        except Exception as error:
+            log.exception("unexpected error", outbox=row.id)
+            self._outbox_failed(row, _unexpected(error), exchange)
+        else:
+            self._outbox_sent(row, sent, exchange)
+
+    def _outbox_sent(self, row: outbox.OutboxRow, sent: Sent, exchange: Exchange) -> None:
+        def write(tx: Transaction) -> bool:
+            said = str(sent.receipt.get("summary", ""))
+            _attempt(tx, self.node, None, said, exchange, n=row.attempts, outbox_id=row.id)
+            token = row.lease_token or ""
+            return outbox.settle(
+                tx, row.id, token, state=sent.state, code=sent.code, reason=sent.reason, receipt=sent.receipt
+            )
+
+        if not self.store.transact(write):
+            log.warning("lease lost", outbox=row.id)
+            return
+        log.info("sent", outbox=row.id, kind=row.kind, destination=row.destination, step=row.step, state=sent.state)
+
+    def _outbox_failed(self, row: outbox.OutboxRow, error: BridgeError, exchange: Exchange) -> None:
+        state, due_in = _verdict(error, row.attempts)
+        reason = self.redactor.text(str(error))
+
+        def write(tx: Transaction) -> bool:
+            _attempt(tx, self.node, error, reason, exchange, n=row.attempts, outbox_id=row.id)
+            return outbox.settle(
+                tx, row.id, row.lease_token or "", state=state, code=error.stable_code, reason=reason, due_in=due_in
+            )
+
+        if not self.store.transact(write):
+            log.warning("lease lost", outbox=row.id)
+            return
+        log.warning("not sent", outbox=row.id, kind=row.kind, destination=row.destination, state=state, reason=reason)
+
+
+def _start_line(tx: Transaction, name: str) -> datetime:
+    known = sources.get(tx, name)
+    if known is None:
+        raise LookupError(f"source {name} was never started")
+    return known.since
+
+
+def _settle(tx: Transaction, row: inbox.InboxRow, result: Result, due_in: float | None) -> bool:
+    return inbox.settle(
+        tx, row.id, row.lease_token or "", state=result.state, code=result.code, reason=result.reason, due_in=due_in
+    )
+
+
+def _attempt(
+    tx: Transaction,
+    node: str,
+    error: BridgeError | None,
+    reason: str,
+    exchange: Exchange,
+    *,
+    n: int,
+    inbox_id: int | None = None,
+    outbox_id: int | None = None,
+) -> None:
+    attempts.record(
+        tx,
+        inbox_id=inbox_id,
+        outbox_id=outbox_id,
+        n=n,
+        node=node,
+        started_at=tx.now,
+        outcome="error" if error else "ok",
+        code=error.stable_code if error else None,
+        reason=reason,
+        request=exchange.request,
+        response=exchange.response,
+    )
+
+
+def _verdict(error: BridgeError, attempt: int) -> tuple[State, float | None]:
+    """Returns the next state, and the seconds until the next attempt when there is one."""
+    if isinstance(error, HeldError):
+        return State.HELD, None
+    if not isinstance(error, TemporaryError):
+        return State.FAILED, None
+    wait = schedule_for(error).wait(attempt, error)
+    if wait is not None:
+        return State.RETRYING, wait
+    return (State.HELD if isinstance(error, UnconfirmedError) else State.FAILED), None
+
+
+def _twin_wait(attempt: int) -> float:
+    # It never gives up: the other event ends some day, and then this one has its answer.
+    return min(TWIN_LONGEST_WAIT, TWIN_WAIT * 2.0 ** min(attempt - 1, 16))
+
+
+def _unexpected(error: Exception) -> TemporaryError:
+    return TemporaryError(f"Unexpected {type(error).__name__}: {error}. Please report this.", code="unexpected")
