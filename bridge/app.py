@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-import time
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parseaddr
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -25,6 +25,7 @@ from bridge.config import Config, discover_connectors, load
 from bridge.core.connector import ApiClient, Connector
 from bridge.core.errors import ConfigError, MappingError, Problem
 from bridge.core.mapping import Defaults
+from bridge.core.mapping import Mapping as CompiledMapping
 from bridge.core.models import Issuer
 from bridge.core.source import Source
 from bridge.flow.amend import Amending
@@ -33,17 +34,19 @@ from bridge.flow.issue import Issuing
 from bridge.flow.mappings import MappingFile, Mappings, read_mapping
 from bridge.flow.normalise import not_wanted
 from bridge.flow.plan import MAIL, TEST_MAIL, Planner
+from bridge.flow.presence import Presence, daemon_lives
 from bridge.flow.receive import Receiver
 from bridge.flow.send import Postbox, Sending
 from bridge.flow.templates import Templates
+from bridge.flow.upkeep import Upkeep
 from bridge.flow.view import Publisher
 from bridge.flow.work import Workers
 from bridge.issuing.renderer import Renderer, check_template
 from bridge.issuing.template import load_template
 from bridge.observe import Redactor
-from bridge.store import inbox, queue
+from bridge.store import queue
 from bridge.store import sources as stored_sources
-from bridge.store.engine import OwnerLock, Store, open_store
+from bridge.store.engine import OwnedError, OwnerLock, Store, open_store
 
 log = structlog.get_logger(__name__)
 
@@ -129,7 +132,7 @@ class LazyRenderer:
 
 @dataclass
 class Bridge:
-    """Everything that one process needs, put together from a configuration."""
+    """Everything that one process needs, put together from a configuration; the stages are made when first needed."""
 
     config: Config
     connectors: Mapping[str, type[Connector[Any]]]
@@ -141,24 +144,82 @@ class Bridge:
     templates: Templates
     defaults: Defaults
     publisher: Publisher
-    receiver: Receiver
-    amending: Amending
-    workers: Workers
+    planner: Planner
+    presence: Presence
     renderer: LazyRenderer
     clients: Mapping[str, HttpClient]
     daemon_running: bool
+    woken: threading.Event = field(default_factory=threading.Event)
+    """Set by every stage that queues something."""
+
+    @cached_property
+    def receiver(self) -> Receiver:
+        """The door for webhooks."""
+        limits = self.config.limits
+        return Receiver(
+            self.store,
+            self.sources,
+            self.redactor,
+            self.woken.set,
+            events_per_request=limits.events_per_request,
+            rejected_per_hour=limits.rejected_per_hour,
+            unwanted=lambda name, event: not_wanted(event, self.mappings.current(name), defaults=self.defaults),
+            overloaded=self.upkeep.overloaded,
+        )
+
+    @cached_property
+    def amending(self) -> Amending:
+        """What people change afterwards."""
+        parts = self.store, self.sources, self.renderer, self.templates, self.publisher, self.planner
+        return Amending(*parts, self.woken.set)
+
+    @cached_property
+    def workers(self) -> Workers:
+        """The loop that drives the flow."""
+        width = self.config.limits.workers
+        return Workers(self.store, self._clerk(), self.node, width, self.upkeep, self.presence.renew, self.woken)
+
+    @cached_property
+    def upkeep(self) -> Upkeep:
+        """What the loop sees to besides."""
+        most = self.config.limits.waiting_events
+        return Upkeep(self.store, self.mappings, self.templates, self.presence, REFRESH, most)
+
+    def _clerk(self) -> Clerk:
+        parts = self.store, self.renderer, self.templates, self.publisher, self.planner
+        return Clerk(
+            store=self.store,
+            sources=self.sources,
+            mappings=self.mappings,
+            defaults=self.defaults,
+            issuing=Issuing(*parts, self.woken.set),
+            sending=Sending(self.store, self.publisher, postboxes(self.config), self.sources),
+            reread=self.receiver.reread,
+            apis=self.api,
+            redactor=self.redactor,
+            node=self.node,
+        )
 
     def api(self, source: str, exchange: Exchange | None = None) -> ApiClient:
         """Returns the API client of a source; its calls are noted in the exchange."""
         client = self.clients[source]
         return client.observed_by(exchange.note) if exchange is not None else client
 
-    def finish_work(self) -> bool:
-        """Does what a command queued: returns True when it is done, False when the running daemon takes it on."""
+    def finish_work(
+        self, *, inbox_ids: Collection[int] | None = None, outbox_ids: Collection[int] | None = None
+    ) -> bool:
+        """Does what a command queued and what follows from it; without any ids everything that is due.
+
+        Returns True when it is done, False when a running daemon takes it on.
+        """
         if self.daemon_running:
             return False
-        with OwnerLock(self.config.database_url):
-            self.workers.run_until_idle()
+        try:
+            with OwnerLock(self.config.database_url):
+                self.workers.run_until_idle(inbox_ids=inbox_ids, outbox_ids=outbox_ids)
+        except OwnedError:
+            # A daemon started since: what was queued is on disk, and it has seen it.
+            return False
         return True
 
     def close(self) -> None:
@@ -178,7 +239,6 @@ def open_bridge(config: Config, *, role: Role) -> Iterator[Bridge]:
     """
     _make_data_dir(config)
     lock = OwnerLock(config.database_url)
-    daemon_running = role == "command" and OwnerLock.held_elsewhere(config.database_url)
     if role == "daemon":
         lock.__enter__()
     try:
@@ -187,7 +247,10 @@ def open_bridge(config: Config, *, role: Role) -> Iterator[Bridge]:
             store.upgrade()
             if role == "daemon" and store.dialect == "sqlite":
                 _take_over(store)
-            bridge = _assemble(config, store, daemon_running=daemon_running)
+            beside = role == "command" and (OwnerLock.held_elsewhere(config.database_url) or daemon_lives(store))
+            bridge = _assemble(config, store, daemon_running=beside)
+            if role == "daemon":
+                bridge.presence.begin()
         except BaseException:
             store.close()
             raise
@@ -218,42 +281,11 @@ def _make_data_dir(config: Config) -> None:
 
 def _assemble(config: Config, store: Store, *, daemon_running: bool) -> Bridge:
     node = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(2)}"
-    connectors = discover_connectors()
-    redactor = Redactor(config.secrets())
-    sources = {
-        name: Source(name, connectors[source.connector](source.settings), source.mode == "test")
-        for name, source in config.sources.items()
-    }
+    connectors, redactor = discover_connectors(), Redactor(config.secrets())
+    sources = _sources(config, connectors)
     _register_sources(config, store)
-    files, zone = mapping_files(config), ZoneInfo(config.issuer.zone)
-    mappings = Mappings(store, files, shipped_mapping, node, beside=daemon_running, zone=zone)
-    mappings.start()
-    templates = Templates(store, config.templates, node)
-    issuer = Issuer(name=config.issuer.name, url=config.issuer.url, email=config.issuer.email)
-    publisher = Publisher(config.public_url, issuer, config.recipient_key())
-    defaults = Defaults(zone=config.issuer.zone, locale=config.issuer.locale)
-    planner = Planner(mail_is_set_up=config.mail.mode != "off")
     renderer = LazyRenderer(partial(_renderer, config))
-    clients = {name: _client(config, source, redactor) for name, source in sources.items()}
-
-    def wake() -> None:
-        workers.wake()
-
-    issuing = Issuing(store, renderer, templates, publisher, planner, wake)
-    sending = Sending(store, publisher, postboxes(config), sources)
-    clerk = Clerk(
-        store=store,
-        sources=sources,
-        mappings=mappings,
-        defaults=defaults,
-        issuing=issuing,
-        sending=sending,
-        apis=lambda name, exchange: clients[name].observed_by(exchange.note),
-        redactor=redactor,
-        node=node,
-    )
-    upkeep = _Upkeep(store, mappings, templates, config.limits.waiting_events)
-    workers = Workers(store, clerk, node, width=config.limits.workers, beat=upkeep)
+    issuer = Issuer(name=config.issuer.name, url=config.issuer.url, email=config.issuer.email)
     return Bridge(
         config=config,
         connectors=connectors,
@@ -261,26 +293,43 @@ def _assemble(config: Config, store: Store, *, daemon_running: bool) -> Bridge:
         redactor=redactor,
         store=store,
         sources=sources,
-        mappings=mappings,
-        templates=templates,
-        defaults=defaults,
-        publisher=publisher,
-        receiver=Receiver(
-            store,
-            sources,
-            redactor,
-            wake,
-            events_per_request=config.limits.events_per_request,
-            rejected_per_hour=config.limits.rejected_per_hour,
-            unwanted=lambda name, event: not_wanted(event, mappings.current(name), defaults=defaults),
-            overloaded=upkeep.overloaded,
-        ),
-        amending=Amending(store, sources, renderer, templates, publisher, planner, wake),
-        workers=workers,
+        mappings=_mappings(config, store, node, beside=daemon_running),
+        templates=Templates(store, config.templates, node, lambda bundle: check_template(bundle, renderer())),
+        defaults=Defaults(zone=config.issuer.zone, locale=config.issuer.locale),
+        publisher=Publisher(config.public_url, issuer, config.recipient_key()),
+        planner=Planner(mail_is_set_up=config.mail.mode != "off"),
+        presence=Presence(store, node, tuple(sources)),
         renderer=renderer,
-        clients=clients,
+        clients={name: _client(config, source, redactor) for name, source in sources.items()},
         daemon_running=daemon_running,
     )
+
+
+def _sources(config: Config, connectors: Mapping[str, type[Connector[Any]]]) -> dict[str, Source]:
+    return {
+        name: Source(name, connectors[source.connector](source.settings), source.mode == "test")
+        for name, source in config.sources.items()
+    }
+
+
+def _mappings(config: Config, store: Store, node: str, *, beside: bool) -> Mappings:
+    files, zone = mapping_files(config), ZoneInfo(config.issuer.zone)
+    check_names = partial(_check_templates, config)
+    mappings = Mappings(store, files, shipped_mapping, check_names, node, beside=beside, zone=zone)
+    mappings.start()
+    return mappings
+
+
+def _check_templates(config: Config, mapping: CompiledMapping) -> None:
+    """Raises MappingError for every course whose template is not there."""
+    problems = []
+    for course in mapping.courses():
+        try:
+            load_template(course.template, config.templates)
+        except ConfigError as error:
+            problems.append(Problem(course.template_mark or course.mark, str(error)))
+    if problems:
+        raise MappingError(problems)
 
 
 def _renderer(config: Config) -> Renderer:
@@ -329,27 +378,3 @@ def postboxes(config: Config) -> dict[str, Postbox]:
         known = {name: getattr(smtp, name) for name in SmtpSettings.model_fields}
         boxes[MAIL] = box(SmtpTransport(SmtpSettings(**{**known, "ca_file": ca_file})))
     return boxes
-
-
-class _Upkeep:
-    """What the dispatcher's loop sees to every few seconds: edited files, and whether too much is waiting."""
-
-    def __init__(self, store: Store, mappings: Mappings, templates: Templates, most_waiting: int) -> None:
-        self._store = store
-        self._mappings = mappings
-        self._templates = templates
-        self._most_waiting = most_waiting
-        self._waiting: dict[str, int] = {}
-        self._next = 0.0
-
-    def __call__(self) -> None:
-        if time.monotonic() < self._next:
-            return
-        self._next = time.monotonic() + REFRESH
-        self._waiting = self._store.read(inbox.waiting)
-        self._mappings.refresh()
-        self._templates.refresh()
-
-    def overloaded(self, source: str) -> bool:
-        """Tells whether new events should come later."""
-        return self._waiting.get(source, 0) >= self._most_waiting

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import structlog
 
 from bridge.app import Bridge, open_bridge
 from bridge.config import Config
+from bridge.core.errors import UnavailableError
 from bridge.observe import configure_logging
 from bridge.store import certificates
 from bridge.store.engine import Transaction
@@ -31,6 +33,8 @@ class Running:
     bridge: Bridge
     server: Server
     _stopping: threading.Event = field(default_factory=threading.Event)
+    left: list[str] = field(default_factory=list)
+    """What was still in work when the end came, such as `inbox 12`."""
 
     @property
     def url(self) -> str:
@@ -43,9 +47,15 @@ class Running:
         """Ends in order: not ready, claim nothing, answer who is waiting, finish what is in work."""
         self._stopping.set()
         # What is not done by then is taken over after its lease, by another node or by the next start.
-        self.bridge.workers.stop(timeout=self.bridge.config.server.stop_seconds)
+        self.left = self.bridge.workers.stop(timeout=self.bridge.config.server.stop_seconds)
+        if self.left:
+            log.warning("stopping without these; they are worked on again later", left=self.left)
         self.server.close()
-        self.bridge.store.checkpoint()
+        try:
+            self.bridge.presence.end()
+            self.bridge.store.checkpoint()
+        except UnavailableError as error:
+            log.warning("the database did not take leave", reason=str(error))
 
 
 @contextmanager
@@ -92,6 +102,10 @@ def serve(config: Config, *, on_ready: Callable[[Running], None] | None = None) 
                 on_ready(run)
             told.wait()
             log.info("stopping")
+        if run.left:
+            # Everything that can be closed is; a call that never returns must not keep the process.
+            sys.stdout.flush()
+            os._exit(0)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -112,7 +126,8 @@ def _doors(bridge: Bridge, stopping: threading.Event) -> Doors:
         allowed_hosts=config.server.allowed_hosts,
         body_bytes=config.limits.body_bytes,
     )
-    return Doors(settings, bridge.receiver.receive, certificate, pdf, _Readiness(bridge, stopping), refused=bridge.receiver.refused)
+    receiver, readiness = bridge.receiver, _Readiness(bridge, stopping)
+    return Doors(settings, receiver.receive, certificate, pdf, readiness, refused=receiver.refused)
 
 
 class _Readiness:

@@ -109,7 +109,7 @@ class SmtpTransport:
             except ssl.SSLCertVerificationError as error:
                 raise HeldError(
                     f"The mail server {host} shows a certificate that cannot be trusted ({error.verify_message})."
-                    " Nothing was sent. Mend the certificate or set ca_file, then release.",
+                    " Nothing was sent. Mend the certificate or set ca_file, then: certbridge outbox replay --held",
                     code="mail_tls",
                 ) from error
             except smtplib.SMTPResponseException as error:
@@ -207,7 +207,7 @@ class SmtpTransport:
         if code in (530, 534, 535, 538) or (about == "login" and code >= 500):
             return HeldError(
                 f"The mail server {host} refused the login ({code} {_shown(text)})."
-                " Check username and password, then release.",
+                " Check username and password, then: certbridge outbox replay --held",
                 code="mail_login",
             )
         message = f"The mail server {host} answered {code} {_shown(text)} ({about})"

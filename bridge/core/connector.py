@@ -100,6 +100,8 @@ class Step:
     """What it does, for people: "course note for Maria Silva"."""
     lock_key: str | None = None
     """Steps with the same key never run at the same time (read, change, write)."""
+    latest: bool = False
+    """The place holds one number, that of the latest certificate: a renewed one must not write over its renewal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +188,10 @@ class Connector(ABC, Generic[S]):
         check_status(response.status, response.headers)
 
     def enrich(self, event: SourceEvent, api: ApiClient) -> SourceEvent:
-        """Completes a thin event over the vendor's API. Raises TemporaryError, UnconfirmedError, PermanentError, HeldError."""
+        """Completes a thin event over the vendor's API.
+
+        Raises TemporaryError, UnconfirmedError, PermanentError and HeldError, with the retry decision.
+        """
         return event
 
     def poll(self, api: ApiClient, cursor: JsonObject, now: datetime) -> Iterator[Page]:

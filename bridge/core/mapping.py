@@ -14,7 +14,7 @@ from bridge.core.document import Path
 from bridge.core.errors import ConfigError, MappingError, Mark, Problem
 from bridge.core.expressions import Text
 from bridge.core.mapping_bundle import MappingBundle, gather
-from bridge.core.mapping_decision import OVERRIDES, Decision, Rulebook, decide
+from bridge.core.mapping_decision import OVERRIDES, Decision, Rulebook, decide, waived
 from bridge.core.mapping_file import WORDS, MappingFile, schema
 from bridge.core.mapping_layers import (
     CourseIndex,
@@ -44,6 +44,7 @@ __all__ = [
     "compile_mapping",
     "gather",
     "schema",
+    "waived",
 ]
 
 _MOST_STARS = 5

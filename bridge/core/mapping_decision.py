@@ -33,11 +33,19 @@ OVERRIDES: Final[Mapping[str, str]] = {
     "recipient.email": "the learner's e-mail address; empty: no mail",
     "course.title": "the title as printed",
     "completed_on": "the date of completion, such as 2026-01-31",
-    "released": "yes: a person has decided; hold rules and the list of courses do not count",
+    "released": "what a person has decided already (codes of earlier holds; yes: everything); set by releasing",
 }
 """The words a person may set when an event is released; `fields.NAME` for custom fields and the score comes on top."""
 
 _YES: Final = frozenset({"yes", "true", "1", "on"})
+_UNCLEAR: Final = ("missing_value", "bad_value", "not_a_number", "not_a_date")
+"""Codes of holds because a rule could not be decided."""
+
+
+def waived(overrides: Mapping[str, str], *codes: str) -> bool:
+    """Tells whether a person released this event from a hold with one of these codes; other questions stay open."""
+    released = {word.strip().lower() for word in overrides.get("released", "").split(",")}
+    return bool(released & _YES) or not released.isdisjoint(codes)
 
 
 @dataclass(frozen=True)
@@ -87,11 +95,10 @@ class _Case:
         self.book = book
         self.event = event
         self.overrides = overrides
-        self.released = overrides.get("released", "").strip().lower() in _YES
         self.words = Words(event, book.events[event.event_type], defaults, overrides)
         self.listed = self._listed()
         self.course = self.listed or book.every
-        self.judge = Judge(self.words, self.course, overrides, released=self.released)
+        self.judge = Judge(self.words, self.course, overrides, released=waived(overrides, *_UNCLEAR))
         self.rules: RuleSet = self.course.rules.over(book.events[event.event_type].rules)
 
     def outcome(self) -> Outcome:
@@ -123,7 +130,7 @@ class _Case:
 
     def _hold(self) -> None:
         for rule in self.rules.of("hold_if"):
-            if self.released:
+            if waived(self.overrides, "hold_if"):
                 self.judge.note(rule, "released by a person")
             elif self.judge.decided(rule, when_unclear=False):
                 reason = rule.because or f"{self.judge.finding(rule)}, so a person has to decide."
@@ -147,9 +154,10 @@ class _Case:
             return
         course = as_text(self.words.need("course"))
         policy, mark = self.book.other_courses.value, self.book.other_courses.mark
-        note = "not listed; released by a person" if self.released else "not listed"
+        released = waived(self.overrides, "course_not_listed")
+        note = "not listed; released by a person" if released else "not listed"
         self.words.trace.append(TraceLine("other_courses", policy, course, mark, note))
-        if policy == "issue" or self.released:
+        if policy == "issue" or released:
             return
         line = f"{course}: {self._title() or 'Title of the course'}"
         if policy == "skip":
@@ -223,7 +231,8 @@ class _Case:
         try:
             return read_address(as_text(value))
         except ValueError as failure:
-            raise Holding("bad_email", f"{failure} Correct it at the source, or set it when releasing.") from None
+            advice = "Correct it at the source and replay the event, or set it when releasing."
+            raise Holding("bad_email", f"{failure} {advice}") from None
 
     def _course(self) -> Course:
         short = self.words.find("course short name")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import secrets
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal
@@ -13,8 +14,10 @@ from bridge.core.errors import PermanentError, TemporaryError
 from bridge.core.models import Certificate, CertificateData, Completion, MailChoice, SourceEvent
 from bridge.core.recipients import read_address
 from bridge.core.source import Source
+from bridge.flow.compare import WORDS, against_published
 from bridge.flow.issue import PDF
-from bridge.flow.plan import Planner
+from bridge.flow.plan import MAIL, WRITE_BACK, Planner
+from bridge.flow.plan import Occasion as Planned
 from bridge.flow.templates import Templates
 from bridge.flow.view import Publisher
 from bridge.issuing.preflight import clean_data, preflight
@@ -23,15 +26,6 @@ from bridge.store import certificates, history, inbox
 from bridge.store.engine import Store, Transaction
 
 Occasion = Literal["corrected", "revoked"]
-
-WORDS = {
-    "recipient.name": "the learner's name",
-    "recipient.email": "the learner's address, or empty for none",
-    "course.title": "the course title",
-    "completed_on": "the completion date, as 2026-11-23",
-    "expires_on": "the expiry date, as 2026-11-23, or empty for none",
-}
-"""What a correction may change; `fields.<name>` besides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +70,49 @@ class Amending:
             }
         )
         return self._publish(amended, "revoked", reason=reason, actor=actor, mail=mail)
+
+    def correct_by_event(self, number: int, *, reason: str, actor: str, mail: bool) -> Certificate | None:
+        """Corrects a certificate to what the latest replay of its event found different; None when nothing is.
+
+        Raises PermanentError (that replay did not meet an issued certificate) and what `correct` raises.
+        """
+        identifier, changes = self.store.read(lambda tx: self._differing(tx, number))
+        if not changes:
+            return None
+        return self.correct(identifier, changes, reason=reason, actor=actor, mail=mail)
+
+    def _differing(self, tx: Transaction, number: int) -> tuple[str, dict[str, str]]:
+        row, existing = _certified(tx, number)
+        if row.completion is None or row.code not in ("already_issued", "issued"):
+            raise PermanentError(f"Event {number} is {row.state.value}, so nothing was corrected. {row.reason or ''}")
+        found = against_published(tx, self.publisher, existing, Completion.model_validate(row.completion))
+        return existing.id, {one.word: one.now for one in found}
+
+    def resend(self, identifier: str, *, actor: str, mail: bool = True, write_back: bool = True) -> list[int]:
+        """Queues the effects of the certificate as it stands once more; returns the numbers of the deliveries.
+
+        A mail repeats the Message-ID of its version, and a write-back looks first whether it is there.
+        Raises LookupError (unknown id) and PermanentError (never issued, or nothing of the kind to send).
+        """
+        once = secrets.token_hex(4)
+        kinds = [kind for kind, wanted in ((MAIL, mail), (WRITE_BACK, write_back)) if wanted]
+
+        def write(tx: Transaction) -> list[int]:
+            now = self.publisher.certificate(tx, identifier)
+            numbers = self._plan(tx, now, _occasion(now), mail=True, resend=f":{once}", kinds=kinds)
+            if not numbers:
+                shown = certificate_id.grouped(identifier)
+                raise PermanentError(f"There is nothing to send again: {now.source} has no write-back for {shown}.")
+            data = {"version": now.version, "deliveries": numbers}
+            history.add(tx, "certificate.resent", actor=actor, test=now.test, certificate_id=identifier, data=data)
+            tx.after_commit(self.wake)
+            return numbers
+
+        return self.store.transact(write)
+
+    def certified(self, number: int) -> str:
+        """Returns the id of the issued (or revoked) certificate that an event led to. Raises PermanentError without."""
+        return self.store.read(lambda tx: _certified(tx, number)[1].id)
 
     def _issued(self, identifier: str, occasion: Occasion) -> Certificate:
         now = self.store.read(lambda tx: self.publisher.certificate(tx, identifier))
@@ -134,7 +171,16 @@ class Amending:
             return self.publisher.corrected_on(tx, amended)
         return tx.now.astimezone(ZoneInfo(amended.data.zone)).date()
 
-    def _plan(self, tx: Transaction, amended: Certificate, occasion: Occasion, *, mail: bool) -> None:
+    def _plan(
+        self,
+        tx: Transaction,
+        amended: Certificate,
+        occasion: Planned,
+        *,
+        mail: bool,
+        resend: str = "",
+        kinds: Collection[str] = (MAIL, WRITE_BACK),
+    ) -> list[int]:
         source = self.sources.get(amended.source)
         certified = certificates.get(tx, amended.id)
         row = inbox.of_completion(tx, certified.completion_id) if certified else None
@@ -144,7 +190,28 @@ class Amending:
             choice = Completion.model_validate(row.completion).mail
             event = row.record or row.event
         # Without its source (it was taken out of the configuration) the learner is told all the same.
-        self.planner.plan(tx, amended, choice, source, event, occasion=occasion, quiet=not mail)
+        return self.planner.plan(
+            tx, amended, choice, source, event, occasion=occasion, quiet=not mail, resend=resend, kinds=kinds
+        )
+
+
+def _occasion(now: Certificate) -> Planned:
+    """Returns what the learner was last told about. Raises PermanentError for a certificate nobody was told about."""
+    if now.state not in ("issued", "revoked"):
+        raise PermanentError(f"Certificate {certificate_id.grouped(now.id)} is {now.state}: there is nothing to send.")
+    if now.state == "revoked":
+        return "revoked"
+    return "issued" if now.version == 1 else "corrected"
+
+
+def _certified(tx: Transaction, number: int) -> tuple[inbox.InboxRow, certificates.CertificateRow]:
+    row = inbox.get(tx, number)
+    if row is None:
+        raise PermanentError(f"There is no event {number}.", code="unknown")
+    existing = certificates.of_completion(tx, row.completion_id) if row.completion_id is not None else None
+    if existing is None or existing.state == "draft":
+        raise PermanentError(f"Event {number} has no certificate yet. Replay it without --correct and --resend.")
+    return row, existing
 
 
 def change(data: CertificateData, changes: Mapping[str, str]) -> CertificateData:
@@ -168,9 +235,15 @@ def change(data: CertificateData, changes: Mapping[str, str]) -> CertificateData
                 raise PermanentError(f"{word!r} cannot be corrected; these can: {known}.")
     if "completed_on" in top and top["completed_on"] is None:
         raise PermanentError("completed_on cannot be empty.")
-    return CertificateData.model_validate(
+    changed = CertificateData.model_validate(
         {**data.model_dump(), **top, "recipient": recipient, "course": course, "fields": fields}
     )
+    if top and changed.expires_on is not None and changed.expires_on < changed.completed_on:
+        raise PermanentError(
+            f"expires_on: {changed.expires_on} is before the completion on {changed.completed_on}; "
+            "the certificate would be expired from the start."
+        )
+    return changed
 
 
 def _address(value: str) -> str | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -12,7 +13,6 @@ from bridge.core.connector import ApiClient
 from bridge.core.errors import (
     BridgeError,
     HeldError,
-    PayloadError,
     TemporaryError,
     UnavailableError,
     UnconfirmedError,
@@ -26,6 +26,7 @@ from bridge.flow.issue import Issuing, Result, TwinError
 from bridge.flow.lease import LostLeaseError
 from bridge.flow.mappings import Mappings
 from bridge.flow.normalise import normalise, not_wanted
+from bridge.flow.plan import WRITE_BACK
 from bridge.flow.receive import UNREADABLE
 from bridge.flow.send import Sending, Sent
 from bridge.observe import Redactor
@@ -41,10 +42,16 @@ TWIN_LONGEST_WAIT = 300.0
 
 @dataclass
 class Exchange:
-    """What one attempt said to the outside and heard back, redacted; kept with the attempt."""
+    """What one attempt said to the outside and heard back, redacted, and when it began; kept with the attempt."""
 
     request: JsonObject | None = None
     response: JsonObject | None = None
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def took(self) -> timedelta:
+        """How long the attempt has taken so far."""
+        return timedelta(seconds=time.monotonic() - self.began)
 
     def note(self, request: JsonObject, response: JsonObject | None, _seconds: float) -> None:
         """Remembers the latest call; the earlier ones of the attempt succeeded."""
@@ -65,6 +72,8 @@ class Clerk:
     defaults: Defaults
     issuing: Issuing
     sending: Sending
+    reread: Callable[[inbox.InboxRow], None]
+    """Reads the stored request of a row nobody could read once more. Raises PayloadError."""
     apis: Apis
     redactor: Redactor
     node: str
@@ -90,15 +99,12 @@ class Clerk:
             log.exception("unexpected error", inbox=row.id)
             self._inbox_failed(row, _unexpected(error), exchange)
             return
-        if result is not None:
-            self._settle_inbox(row, result)
+        self._inbox_done(row, result, exchange)
 
     def _inbox_stages(self, row: inbox.InboxRow, exchange: Exchange) -> Result | None:
         if row.event_type == UNREADABLE:
-            raise PayloadError(
-                "This request could not be read when it arrived, and working on it again does not change that. "
-                "Have the source send it again."
-            )
+            self.reread(row)
+            return None
         source = self.sources[row.source]
         mapping = self.mappings.current(row.source)
         unwanted = not_wanted(row.event, mapping, defaults=self.defaults)
@@ -117,16 +123,33 @@ class Clerk:
         reason = f"The source reports a {outcome.kind}; certbridge does not act on that alone: use the command line."
         return Result(State.HELD, outcome.kind, reason)
 
-    def _inbox_failed(self, row: inbox.InboxRow, error: BridgeError, exchange: Exchange) -> None:
-        state, due_in = _verdict(error, row.attempts)
-        reason = self.redactor.text(str(error))
-        result = Result(state, error.stable_code, reason)
+    def _inbox_done(self, row: inbox.InboxRow, result: Result | None, exchange: Exchange) -> None:
+        """Settles a row that got somewhere (None: it is settled already) and keeps what the vendor said."""
 
         def write(tx: Transaction) -> bool:
-            _attempt(tx, self.node, error, reason, exchange, n=row.attempts, inbox_id=row.id)
-            return _settle(tx, row, result, due_in)
+            if exchange.request is not None:
+                _attempt(tx, self.node, None, "", exchange, n=row.attempts, inbox_id=row.id)
+            return result is None or _settle(tx, row, result, None)
 
+        if result is None and exchange.request is None:
+            return
         if not self.store.transact(write):
+            log.warning("lease lost", inbox=row.id)
+        elif result is not None:
+            log.info("event settled", inbox=row.id, source=row.source, state=result.state, code=result.code)
+
+    def _inbox_failed(self, row: inbox.InboxRow, error: BridgeError, exchange: Exchange) -> None:
+        reason = self.redactor.text(str(error))
+
+        def write(tx: Transaction) -> State | None:
+            tries = _tries(error, row.attempts, attempts.of(tx, inbox_id=row.id))
+            state, due_in = _verdict(error, tries)
+            _attempt(tx, self.node, error, reason, exchange, n=row.attempts, inbox_id=row.id)
+            _pause_if_throttled(tx, row.source, error, due_in)
+            return state if _settle(tx, row, Result(state, error.stable_code, reason), due_in) else None
+
+        state = self.store.transact(write)
+        if state is None:
             log.warning("lease lost", inbox=row.id)
             return
         log.warning("event not processed", inbox=row.id, source=row.source, state=state, reason=reason)
@@ -169,16 +192,20 @@ class Clerk:
         log.info("sent", outbox=row.id, kind=row.kind, destination=row.destination, step=row.step, state=sent.state)
 
     def _outbox_failed(self, row: outbox.OutboxRow, error: BridgeError, exchange: Exchange) -> None:
-        state, due_in = _verdict(error, row.attempts)
         reason = self.redactor.text(str(error))
 
-        def write(tx: Transaction) -> bool:
+        def write(tx: Transaction) -> State | None:
+            state, due_in = _verdict(error, _tries(error, row.attempts, attempts.of(tx, outbox_id=row.id)))
             _attempt(tx, self.node, error, reason, exchange, n=row.attempts, outbox_id=row.id)
-            return outbox.settle(
+            if row.kind == WRITE_BACK:
+                _pause_if_throttled(tx, row.destination, error, due_in)
+            settled = outbox.settle(
                 tx, row.id, row.lease_token or "", state=state, code=error.stable_code, reason=reason, due_in=due_in
             )
+            return state if settled else None
 
-        if not self.store.transact(write):
+        state = self.store.transact(write)
+        if state is None:
             log.warning("lease lost", outbox=row.id)
             return
         log.warning("not sent", outbox=row.id, kind=row.kind, destination=row.destination, state=state, reason=reason)
@@ -214,13 +241,34 @@ def _attempt(
         outbox_id=outbox_id,
         n=n,
         node=node,
-        started_at=tx.now,
+        started_at=tx.now - exchange.took,
         outcome="error" if error else "ok",
         code=error.stable_code if error else None,
         reason=reason,
         request=exchange.request,
         response=exchange.response,
     )
+
+
+def _tries(error: BridgeError, n: int, earlier: Sequence[attempts.AttemptRow]) -> int:
+    """Returns how often in a row, this time included, the row failed in this way since it was last replayed.
+
+    Waiting for a confirmation has a schedule of its own; a worker that died, or a wait for a twin, is no failure.
+    """
+    unconfirmed = isinstance(error, UnconfirmedError)
+    tries = 1
+    for attempt in sorted(earlier, key=lambda one: one.id, reverse=True):
+        same = (attempt.code == UnconfirmedError.code) == unconfirmed
+        if attempt.outcome != "error" or attempt.n >= n or not same:
+            break
+        tries, n = tries + 1, attempt.n
+    return tries
+
+
+def _pause_if_throttled(tx: Transaction, source: str, error: BridgeError, due_in: float | None) -> None:
+    """Lets a whole source rest when its vendor asked for it: other requests would only be refused as well."""
+    if isinstance(error, TemporaryError) and error.stable_code == "http_429" and error.retry_after and due_in:
+        sources.pause(tx, source, tx.now + timedelta(seconds=due_in), str(error))
 
 
 def _verdict(error: BridgeError, attempt: int) -> tuple[State, float | None]:

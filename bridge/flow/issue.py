@@ -10,9 +10,11 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from bridge.core import certificate_id
-from bridge.core.errors import TemporaryError
+from bridge.core.errors import ConfigError, HeldError, TemporaryError
+from bridge.core.mapping import waived
 from bridge.core.models import Certificate, Completion, SourceEvent, State
 from bridge.core.source import Source
+from bridge.flow.compare import finding
 from bridge.flow.lease import LostLeaseError
 from bridge.flow.plan import Planner
 from bridge.flow.templates import Templates
@@ -73,7 +75,7 @@ class Issuing:
         """
         data = self.publisher.data(completion, issued_on=completion.completed_on)
         preflight(data)
-        template_sha = self.templates.version(completion.template)
+        template_sha = self._template(completion.template)
 
         def reserve(tx: Transaction) -> Result | _Reserved:
             return _Reservation(self, tx, row, source, completion, mapping_sha, template_sha).make()
@@ -90,6 +92,13 @@ class Issuing:
         log.info("issued", certificate=reserved.certificate.id, source=source.name, test=row.test)
         return None
 
+    def _template(self, name: str) -> str:
+        try:
+            return self.templates.version(name)
+        except ConfigError as error:
+            text = f"The template {name} cannot be used. {error} Mend it, then release or replay this event."
+            raise HeldError(text, code="template") from error
+
     def _commit(
         self,
         tx: Transaction,
@@ -105,7 +114,7 @@ class Issuing:
         if row_now is None:
             raise LookupError(f"the draft {reserved.certificate.id} is gone")
         draft = row_now.state == "draft"
-        result = Result(State.DONE, "issued") if draft else _already(row_now, completion)
+        result = Result(State.DONE, "issued") if draft else _already(tx, self.publisher, row, row_now, completion)
         settled = inbox.settle(
             tx,
             row.id,
@@ -187,10 +196,9 @@ class _Reservation:
     def _decide_cycle(self) -> completions.CompletionRow | Result:
         while True:
             cycles = self._cycles()
-            if cycles and self.completion.again == "hold" and "released" not in self.row.overrides:
-                return Result(State.HELD, "completed_again", self._again_reason(cycles[-1]))
-            if cycles and self.completion.again == "reuse":
-                return cycles[-1]
+            decided = self._again(cycles[-1]) if cycles else None
+            if decided is not None:
+                return decided
             created = completions.create(
                 self.tx,
                 source=self.source.name,
@@ -212,12 +220,29 @@ class _Reservation:
             self.tx, self.source.name, self.row.test, self.completion.subject, self.completion.course.id
         )
 
-    def _again_reason(self, last: completions.CompletionRow) -> str:
-        return (
+    def _again(self, last: completions.CompletionRow) -> Result | completions.CompletionRow | None:
+        """Says what a completion after an earlier one comes to: an end, the earlier one itself, or (None) a new one."""
+        again = (
             f"{self.completion.recipient.name} completed {self.completion.course.title} again on "
-            f"{self.completion.completed_on}; the last time was {last.completed_on}. The mapping says `again: hold`: "
-            "release this event to issue a new certificate."
+            f"{self.completion.completed_on}; the last time was {last.completed_on}."
         )
+        if self.completion.again == "hold" and not waived(self.row.overrides, "completed_again"):
+            reason = f"{again} The mapping says `again: hold`: release this event to issue a new certificate."
+            return Result(State.HELD, "completed_again", reason)
+        existing = certificates.of_completion(self.tx, last.id) if self.completion.again == "reuse" else None
+        if existing is None or waived(self.row.overrides, "completed_after_revocation"):
+            return None
+        if existing.state == "draft":
+            return last
+        shown = certificate_id.grouped(existing.id)
+        if existing.state == "revoked":
+            reason = f"{again} That certificate, {shown}, was revoked: release this event to issue a new one."
+            return Result(State.HELD, "completed_after_revocation", reason)
+        reason = (
+            f"{again} Certificate {shown} stays the only one, as the mapping says (`again: reuse`, the default). "
+            "With `again: renew` each completion gets its own."
+        )
+        return Result(State.DONE, "reused", reason)
 
     def _link(self, found: completions.CompletionRow) -> None:
         linked = inbox.link(
@@ -237,7 +262,7 @@ class _Reservation:
         if existing is None:
             return self._reserved(found, self._create_draft(found))
         if existing.state != "draft":
-            return _already(existing, self.completion)
+            return _already(self.tx, self.issuing.publisher, self.row, existing, self.completion)
         if inbox.others_active(self.tx, found.id, before=self.row.id):
             raise TwinError
         # A crash, a hold or a fenced worker left a draft: the same id, with what is true now.
@@ -288,14 +313,22 @@ def _same_completion(completion: Completion, known: completions.CompletionRow, w
     return abs((completion.completed_at - known.completed_at).total_seconds()) <= within
 
 
-def _already(existing: certificates.CertificateRow, completion: Completion) -> Result:
+def _already(
+    tx: Transaction,
+    publisher: Publisher,
+    row: inbox.InboxRow,
+    existing: certificates.CertificateRow,
+    completion: Completion,
+) -> Result:
     shown = certificate_id.grouped(existing.id)
     if existing.state == "issued":
-        return Result(State.DONE, "already_issued", f"Certificate {shown} was already issued for this completion.")
+        different = finding(tx, publisher, row, existing, completion)
+        reason = f"Certificate {shown} was already issued for this completion.{different}"
+        return Result(State.DONE, "already_issued", reason)
     if existing.state == "revoked":
         reason = (
             f"Certificate {shown} of {completion.recipient.name} was revoked ({existing.revoke_reason}). "
-            "Nothing is issued again for the same completion without a person."
+            "A revocation is final: nothing is issued again for the same completion, only for a later one."
         )
         return Result(State.IGNORED, "revoked", reason)
     reason = f"Certificate {shown} was erased; nothing is issued again for this completion."

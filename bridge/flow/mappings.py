@@ -44,6 +44,8 @@ class Mappings:
     store: Store
     files: Mapping[str, MappingFile]
     shipped: Callable[[str], str | None]
+    check: Callable[[CompiledMapping], None]
+    """Raises MappingError when something the mapping names (a template) is not there."""
     node: str
     beside: bool = False
     """True in a command beside a running daemon: what is in force is read, never changed."""
@@ -52,6 +54,8 @@ class Mappings:
     problems: dict[str, str] = field(default_factory=dict)
     """Source name to what is wrong with its file now; empty when all is well."""
     _shelves: dict[str, _Shelf] = field(default_factory=dict)
+    _unusable: set[str] = field(default_factory=set)
+    """Hashes of stored versions this release cannot read, each reported once."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def current(self, source: str) -> CompiledMapping:
@@ -104,6 +108,7 @@ class Mappings:
                 return
             shelf.seen = bundle.sha256
             mapping = compiled(self.files[source], bundle)
+            self.check(mapping)
         except MappingError as error:
             self._report(source, error)
             return
@@ -132,18 +137,19 @@ class Mappings:
     def _stored(self, source: str) -> CompiledMapping | None:
         """Returns the version in force on all nodes, or None when there was none (or this release cannot read it)."""
 
-        def look(tx: Transaction) -> bytes | None:
+        def look(tx: Transaction) -> artifacts.ArtifactRow | None:
             active = artifacts.active(tx, KIND, source)
-            kept = artifacts.get(tx, active.sha256) if active is not None else None
-            return kept.bytes if kept is not None else None
+            return artifacts.get(tx, active.sha256) if active is not None else None
 
-        packed = self.store.read(look)
-        if packed is None:
+        kept = self.store.read(look)
+        if kept is None:
             return None
         try:
-            return compiled(self.files[source], MappingBundle.unpack(packed))
+            return compiled(self.files[source], MappingBundle.unpack(kept.bytes))
         except MappingError as error:
-            log.warning("stored mapping not usable", source=source, problems=str(error))
+            if kept.sha256 not in self._unusable:
+                self._unusable.add(kept.sha256)
+                log.warning("stored mapping not usable", source=source, problems=str(error))
             return None
 
     def _put_in_force(self, source: str, bundle: MappingBundle, mapping: CompiledMapping) -> None:
@@ -160,7 +166,9 @@ class Mappings:
 
     def _read(self, source: str) -> tuple[MappingBundle, CompiledMapping]:
         bundle = read_bundle(self.files[source], self.shipped)
-        return bundle, compiled(self.files[source], bundle)
+        mapping = compiled(self.files[source], bundle)
+        self.check(mapping)
+        return bundle, mapping
 
 
 def read_mapping(file: MappingFile, shipped: Callable[[str], str | None]) -> CompiledMapping:

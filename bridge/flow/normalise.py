@@ -23,9 +23,7 @@ def normalise(
     """
     decision = mapping.apply(event, defaults=defaults, overrides=overrides)
     outcome = decision.outcome
-    if since is None or "released" in overrides:
-        return decision
-    if isinstance(outcome, Completion) and _before(outcome, since):
+    if since is not None and isinstance(outcome, Completion) and _before(outcome, since):
         return Decision(outcome=_before_start(outcome, since), trace=decision.trace)
     return decision
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -49,15 +50,18 @@ class Planner:
         occasion: Occasion,
         quiet: bool = False,
         resend: str = "",
+        kinds: Collection[str] = (MAIL, WRITE_BACK),
     ) -> list[int]:
         """Writes the rows of one occasion and returns their ids; rows that exist already stay as they are.
 
         `quiet`: a person chose not to write to the learner. `resend` makes the rows new ones: a person asked for the
-        effects again.
+        effects again, or for those of some `kinds`.
         """
         mark = f"{certificate.id}:{certificate.version}:{occasion}{resend}"
-        planned = [self._mail(tx, certificate, mail, occasion, mark, quiet=quiet)]
-        if source is not None and event is not None:
+        planned: list[int | None] = []
+        if MAIL in kinds:
+            planned.append(self._mail(tx, certificate, mail, occasion, mark, quiet=quiet))
+        if WRITE_BACK in kinds and source is not None and event is not None:
             planned += self._write_backs(tx, certificate, source, event, mark)
         return [row for row in planned if row is not None]
 
@@ -125,7 +129,7 @@ class Planner:
                     test=certificate.test,
                     certificate_id=certificate.id,
                     version=certificate.version,
-                    target={"title": step.title, **step.target},
+                    target={"title": step.title, "latest": step.latest, **step.target},
                     payload=None,
                     dedupe_key=f"write_back:{source.name}:{step.name}:{mark}",
                     after_id=after,

@@ -13,8 +13,9 @@ import structlog
 from bridge.core.errors import PayloadError, SignatureError, UnavailableError
 from bridge.core.models import Ignored, InboundRequest, Received, Reply, SourceEvent, State
 from bridge.core.source import Source
+from bridge.flow.lease import LostLeaseError
 from bridge.observe import Redactor, crash_point
-from bridge.store import inbox, requests, sources
+from bridge.store import inbox, requests, sources, stuck
 from bridge.store.engine import Store, Transaction
 
 log = structlog.get_logger(__name__)
@@ -65,18 +66,51 @@ class Receiver:
 
     def _read(self, source: Source, request: InboundRequest) -> list[inbox.NewEvent]:
         try:
-            events = source.connector.parse(request)
+            return self._events(source, request)
         except PayloadError as error:
             return [_unreadable(source, request, str(error))]
+
+    def _events(self, source: Source, request: InboundRequest) -> list[inbox.NewEvent]:
+        """Returns the events of an authentic request. Raises PayloadError."""
+        try:
+            events = source.connector.parse(request)
+        except PayloadError:
+            raise
         except Exception as error:
             # A fault of ours in an authentic request: a 500 would lose it, because most senders do not try again.
             log.exception("unexpected error", source=source.name)
             reason = f"certbridge could not read this request ({type(error).__name__}). Please report this."
-            return [_unreadable(source, request, reason)]
+            raise PayloadError(reason) from error
         if len(events) > self.events_per_request:
-            reason = f"{len(events)} events in one request; limits: events_per_request is {self.events_per_request}."
-            return [_unreadable(source, request, reason)]
+            raise PayloadError(
+                f"{len(events)} events in one request; limits: events_per_request is {self.events_per_request}."
+            )
         return [self._new_event(source, event) for event in events]
+
+    def reread(self, row: inbox.InboxRow) -> None:
+        """Reads the stored request of an `unreadable` row with today's connector, stores its events, ends the row.
+
+        It was authentic when it was stored, so it is not verified again; its secrets were taken out then.
+        Raises PayloadError (still unreadable, or no longer kept) and LostLeaseError.
+        """
+        kept = self.store.read(lambda tx: requests.get(tx, row.request_id) if row.request_id is not None else None)
+        if kept is None or kept.body is None:
+            raise PayloadError("This request is no longer kept. Have the source send it again.")
+        request = InboundRequest(kept.method, kept.target, kept.headers, kept.body, kept.received_at)
+        # The mode in which it came: a source that went live since must not make a test real.
+        events = [replace(one, test=row.test) for one in self._events(self.sources[row.source], request)]
+
+        def write(tx: Transaction) -> None:
+            puts = [inbox.put(tx, replace(event, request_id=row.request_id)) for event in events]
+            numbers = ", ".join(str(put.inbox_id) for put in puts)
+            reason = f"Can be read by now: event {numbers}." if puts else "Can be read by now: it holds no event."
+            token = row.lease_token or ""
+            if not inbox.settle(tx, row.id, token, state=State.DONE, code=stuck.REREAD, reason=reason):
+                raise LostLeaseError
+            tx.after_commit(self.wake)
+
+        self.store.transact(write)
+        log.info("read again", inbox=row.id, source=row.source, events=len(events))
 
     def _new_event(self, source: Source, event: SourceEvent) -> inbox.NewEvent:
         new = inbox.NewEvent(

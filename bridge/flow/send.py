@@ -102,13 +102,20 @@ class Sending:
 
     def _write_back(self, row: outbox.OutboxRow, certificate: Certificate, api: ApiClient) -> Sent:
         source = self.sources[row.destination]
-        target = {key: value for key, value in row.target.items() if key != "title"}
+        if row.target.get("latest") and (renewal := self._renewal(certificate)) is not None:
+            reason = f"Certificate {certificate_id.grouped(renewal)} renewed this one; its number stands there."
+            return Sent(State.IGNORED, {}, "renewed", reason)
+        target = {key: value for key, value in row.target.items() if key not in ("title", "latest")}
         step = Step(name=row.step, target=target, title=_title(row), lock_key=row.lock_key)
         receipt = source.connector.write_back(step, certificate, _StoredMemo(self.store, row), api)
         crash_point("after_write_back")
         return Sent(
             State.DONE, {"summary": receipt.summary, "confirmed": receipt.confirmed, "details": receipt.details}
         )
+
+    def _renewal(self, certificate: Certificate) -> str | None:
+        renewal = self.store.read(lambda tx: certificates.renewal_of(tx, certificate.id))
+        return renewal.id if renewal is not None and renewal.state == "issued" else None
 
 
 def _title(row: outbox.OutboxRow) -> str:

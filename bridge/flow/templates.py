@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
 import structlog
 
-from bridge.core.errors import ConfigError
+from bridge.core.errors import ConfigError, Problem
 from bridge.core.models import Certificate
-from bridge.issuing.html import static_problems
 from bridge.issuing.job import RenderJob, Status
 from bridge.issuing.template import TemplateBundle, load_template
 from bridge.store import artifacts
@@ -20,6 +21,8 @@ from bridge.store.engine import Store, Transaction
 log = structlog.get_logger(__name__)
 
 KIND = "template"
+SETTLED = 2.0
+"""Seconds that an edited template must lie still before it is looked at."""
 
 
 @dataclass
@@ -29,6 +32,8 @@ class Templates:
     store: Store
     folder: Path | None
     node: str
+    check: Callable[[TemplateBundle], Sequence[Problem]]
+    """Draws a sample and says what is wrong with it."""
     problems: dict[str, str] = field(default_factory=dict)
     """Template name to what is wrong with its files now; the version in force stays in use."""
     _by_sha: dict[str, TemplateBundle] = field(default_factory=dict)
@@ -67,12 +72,14 @@ class Templates:
         return RenderJob(certificate, self.bundle(sha256), status=status, corrected_on=corrected_on)
 
     def _newest(self, name: str) -> str:
+        kept = self.store.read(lambda tx: artifacts.active(tx, KIND, name))
         try:
             bundle = load_template(name, self.folder)
-            if bundle.sha256 not in self._by_sha and (problems := static_problems(bundle)):
+            if kept is not None and (bundle.sha256 == kept.sha256 or self._being_saved(name)):
+                return kept.sha256
+            if problems := self.check(bundle):
                 raise ConfigError(problems)
         except ConfigError as error:
-            kept = self.store.read(lambda tx: artifacts.active(tx, KIND, name))
             if kept is None:
                 raise
             if self.problems.get(name) != str(error):
@@ -81,6 +88,14 @@ class Templates:
             return kept.sha256
         self.problems.pop(name, None)
         return self._put_in_force(name, bundle)
+
+    def _being_saved(self, name: str) -> bool:
+        """Tells whether a file of the template changed a moment ago: editors empty a file before they write it."""
+        folder = self.folder / name if self.folder is not None else None
+        if folder is None or not folder.is_dir():
+            return False
+        newest = max((file.stat().st_mtime for file in folder.iterdir()), default=0.0)
+        return abs(time.time() - newest) < SETTLED
 
     def _put_in_force(self, name: str, bundle: TemplateBundle) -> str:
         content = bundle.pack()

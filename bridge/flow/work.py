@@ -5,16 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import structlog
 
 from bridge.core.errors import UnavailableError
 from bridge.flow.clerk import Clerk
 from bridge.flow.plan import MAIL, TEST_MAIL, WRITE_BACK
-from bridge.store import inbox, outbox
+from bridge.store import consequences, inbox, outbox
 from bridge.store.engine import Store, Transaction
 
 log = structlog.get_logger(__name__)
@@ -29,11 +28,12 @@ LANE_WIDTH = 4
 KINDS = (MAIL, WRITE_BACK)
 
 Lane = tuple[Literal["inbox", "outbox"], str]
+Row = inbox.InboxRow | outbox.OutboxRow
 
 
 @dataclass
 class Workers:
-    """Runs the clerk in threads: one dispatcher, one heartbeat, and a few threads for each lane."""
+    """Runs the clerk in threads: one dispatcher, one heartbeat, and up to `width` for each lane."""
 
     store: Store
     clerk: Clerk
@@ -41,60 +41,80 @@ class Workers:
     width: int = LANE_WIDTH
     beat: Callable[[], None] = lambda: None
     """Called about once a second from the dispatcher: reloads mappings and templates."""
-    _woken: threading.Event = field(default_factory=threading.Event)
+    pulse: Callable[[], None] = lambda: None
+    """Called by the heartbeat, whether anything is in work or not: tells that this daemon lives."""
+    woken: threading.Event = field(default_factory=threading.Event)
+    """Set by whoever queued something: makes the dispatcher look at the database now."""
     _stopping: threading.Event = field(default_factory=threading.Event)
+    _over: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _running: dict[tuple[str, int], str] = field(default_factory=dict)
     """("inbox" or "outbox", row id) to lease token: what the heartbeat renews."""
     _lanes: dict[Lane, int] = field(default_factory=dict)
-    _pools: dict[Lane, ThreadPoolExecutor] = field(default_factory=dict)
     _threads: list[threading.Thread] = field(default_factory=list)
 
     def wake(self) -> None:
         """Makes the dispatcher look at the database now."""
-        self._woken.set()
+        self.woken.set()
 
     def start(self) -> None:
         """Starts the threads."""
-        for name, loop in (("dispatch", self._dispatch_loop), ("heartbeat", self._heartbeat_loop)):
-            thread = threading.Thread(target=loop, name=name, daemon=True)
+        self._threads = [
+            threading.Thread(target=self._dispatch_loop, name="dispatch", daemon=True),
+            threading.Thread(target=self._heartbeat_loop, args=(self._over, self.pulse), name="heartbeat", daemon=True),
+        ]
+        for thread in self._threads:
             thread.start()
-            self._threads.append(thread)
 
     def alive(self) -> bool:
         """Tells whether the dispatcher and the heartbeat run."""
         return bool(self._threads) and all(thread.is_alive() for thread in self._threads)
 
-    def stop(self, *, timeout: float = 30.0) -> None:
-        """Claims nothing more and waits for what is in work; what is not done by then is taken over after its lease."""
-        self._stopping.set()
-        self._woken.set()
+    def stop(self, *, timeout: float = 30.0) -> list[str]:
+        """Claims nothing more and waits for what is in work.
+
+        Returns what is not done after `timeout` seconds, such as `inbox 12`: somebody takes it over after its lease.
+        """
         deadline = time.monotonic() + timeout
+        self._stopping.set()
+        self.woken.set()
         for thread in self._threads[:1]:
-            # The dispatcher first: what it has claimed must still find its pool.
-            thread.join(timeout=timeout)
+            # The dispatcher first: it may be about to begin what it has claimed.
+            thread.join(timeout)
         while self._running and time.monotonic() < deadline:
             time.sleep(0.02)
-        for pool in self._pools.values():
-            pool.shutdown(wait=False, cancel_futures=True)
+        self._over.set()
         for thread in self._threads:
-            thread.join(timeout=5)
+            thread.join(timeout=1)
+        with self._lock:
+            return [f"{table} {row_id}" for table, row_id in sorted(self._running)]
 
-    def run_until_idle(self, *, deadline: float = 60.0) -> None:
-        """Works in the calling thread until nothing is due now; for commands while no daemon runs."""
-        end = time.monotonic() + deadline
-        while time.monotonic() < end:
-            claimed = [(lane, row) for lane in self._due_lanes() for row in self._claim(lane, 1)]
-            if not claimed:
-                return
-            for lane, row in claimed:
-                self._work(lane, row)
+    def run_until_idle(
+        self,
+        *,
+        inbox_ids: Collection[int] | None = None,
+        outbox_ids: Collection[int] | None = None,
+        deadline: float = 60.0,
+    ) -> None:
+        """Works in the calling thread until nothing is due now; for commands while no daemon runs.
+
+        With ids: until nothing of these events, of the deliveries that follow from them, and of these deliveries is.
+        """
+        end, over = time.monotonic() + deadline, threading.Event()
+        heartbeat = threading.Thread(target=self._heartbeat_loop, args=(over,), name="heartbeat", daemon=True)
+        heartbeat.start()
+        try:
+            while time.monotonic() < end and (row := self._claim_one(inbox_ids, outbox_ids)) is not None:
+                self._work(_lane(row), row)
+        finally:
+            over.set()
+            heartbeat.join()
 
     # -- the dispatcher --------------------------------------------------------------------------
 
     def _dispatch_loop(self) -> None:
         while not self._stopping.is_set():
-            self._woken.clear()
+            self.woken.clear()
             found = False
             try:
                 self.beat()
@@ -105,7 +125,7 @@ class Workers:
                 # Whatever went wrong, the next look starts afresh; a silent end of this thread would stop everything.
                 log.exception("unexpected error in the dispatcher")
             if not found:
-                self._woken.wait(PAUSE)
+                self.woken.wait(PAUSE)
 
     def _dispatch(self) -> bool:
         found = False
@@ -115,7 +135,7 @@ class Workers:
                 continue
             for row in self._claim(lane, free):
                 found = True
-                self._submit(lane, row)
+                self._begin(lane, row)
         return found
 
     def _due_lanes(self) -> list[Lane]:
@@ -132,27 +152,43 @@ class Workers:
         # Mail is always among them: what was planned while it was set up must not wait without a word.
         return (MAIL, TEST_MAIL, *self.clerk.sources)
 
-    def _claim(self, lane: Lane, limit: int) -> list[inbox.InboxRow | outbox.OutboxRow]:
+    def _claim(self, lane: Lane, limit: int) -> list[Row]:
         table, name = lane
 
-        def claim(tx: Transaction) -> list[inbox.InboxRow | outbox.OutboxRow]:
+        def claim(tx: Transaction) -> list[Row]:
             if table == "inbox":
                 return [*inbox.claim(tx, (name,), node=self.node, limit=limit, lease=LEASE)]
             return [*outbox.claim(tx, kinds=KINDS, destinations=(name,), node=self.node, limit=limit, lease=LEASE)]
 
         rows = self.store.transact(claim)
-        with self._lock:
-            for row in rows:
-                self._running[table, row.id] = row.lease_token or ""
-                self._lanes[lane] = self._lanes.get(lane, 0) + 1
+        for row in rows:
+            self._note(lane, row)
         return rows
 
-    def _submit(self, lane: Lane, row: inbox.InboxRow | outbox.OutboxRow) -> None:
-        if lane not in self._pools:
-            self._pools[lane] = ThreadPoolExecutor(self.width, thread_name_prefix="-".join(lane))
-        self._pools[lane].submit(self._work, lane, row)
+    def _claim_one(self, inbox_ids: Collection[int] | None, outbox_ids: Collection[int] | None) -> Row | None:
+        def claim(tx: Transaction) -> list[Row]:
+            events, deliveries = _chosen(tx, inbox_ids, outbox_ids)
+            once: Any = {"node": self.node, "limit": 1, "lease": LEASE}
+            sent = outbox.claim(tx, kinds=KINDS, destinations=self._destinations(), ids=deliveries, **once)
+            return [*(sent or inbox.claim(tx, tuple(self.clerk.sources), ids=events, **once))]
 
-    def _work(self, lane: Lane, row: inbox.InboxRow | outbox.OutboxRow) -> None:
+        for row in self.store.transact(claim):
+            self._note(_lane(row), row)
+            return row
+        return None
+
+    def _begin(self, lane: Lane, row: Row) -> None:
+        # A thread for each row rather than a pool: Python waits at its end for the threads of a pool, and so for a
+        # vendor that never answers.
+        name = f"{'-'.join(lane)}-{row.id}"
+        thread = threading.Thread(target=self._work, args=(lane, row), name=name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            log.warning("no thread for it now; its lease runs out", lane=lane, row=row.id, reason=str(error))
+            self._forget(lane, row)
+
+    def _work(self, lane: Lane, row: Row) -> None:
         try:
             if isinstance(row, inbox.InboxRow):
                 self.clerk.inbox_row(row)
@@ -162,28 +198,57 @@ class Workers:
             # The result could not be stored: the lease runs out and the row is worked on again, idempotently.
             log.warning("result not stored", lane=lane, row=row.id, reason=str(error))
         except Exception:
-            # Nobody looks at what a pool's thread raised; the lease runs out and the row is worked on again.
+            # Nobody looks at what a thread of work raised; the lease runs out and the row is worked on again.
             log.exception("unexpected error", lane=lane, row=row.id)
         finally:
-            with self._lock:
-                self._running.pop((lane[0], row.id), None)
-                self._lanes[lane] -= 1
+            self._forget(lane, row)
             self.wake()
+
+    def _note(self, lane: Lane, row: Row) -> None:
+        with self._lock:
+            self._running[lane[0], row.id] = row.lease_token or ""
+            self._lanes[lane] = self._lanes.get(lane, 0) + 1
+
+    def _forget(self, lane: Lane, row: Row) -> None:
+        with self._lock:
+            # A process that slept beyond the lease may have claimed the row again: that lease is not this one's.
+            if self._running.get((lane[0], row.id)) == row.lease_token:
+                del self._running[lane[0], row.id]
+            self._lanes[lane] -= 1
 
     # -- the heartbeat ---------------------------------------------------------------------------
 
-    def _heartbeat_loop(self) -> None:
-        while not self._stopping.wait(HEARTBEAT) or self._running:
-            if self._stopping.is_set():
-                time.sleep(0.2)
-            with self._lock:
-                running = dict(self._running)
-            if not running:
-                continue
-            try:
-                self.store.transact(lambda tx, rows=running: _renew(tx, rows))  # type: ignore[misc]
-            except UnavailableError as error:
-                log.warning("leases not renewed", reason=str(error))
+    def renew_leases(self) -> None:
+        """Renews the lease of everything in work."""
+        with self._lock:
+            running = dict(self._running)
+        if running:
+            self.store.transact(lambda tx: _renew(tx, running))
+
+    def _heartbeat_loop(self, over: threading.Event, *more: Callable[[], None]) -> None:
+        while not over.wait(HEARTBEAT):
+            for act in (self.renew_leases, *more):
+                try:
+                    act()
+                except UnavailableError as error:
+                    log.warning("leases not renewed", reason=str(error))
+                except Exception:
+                    # Without a heartbeat everything would be worked on twice; the next beat starts afresh.
+                    log.exception("unexpected error in the heartbeat")
+
+
+def _chosen(
+    tx: Transaction, inbox_ids: Collection[int] | None, outbox_ids: Collection[int] | None
+) -> tuple[Collection[int] | None, Collection[int] | None]:
+    """Returns the events and the deliveries to see through; None for all."""
+    if inbox_ids is None and outbox_ids is None:
+        return None, None
+    events = consequences.events(tx, inbox_ids or ())
+    return events, consequences.deliveries(tx, inbox_ids=events, outbox_ids=outbox_ids or ())
+
+
+def _lane(row: Row) -> Lane:
+    return ("inbox", row.source) if isinstance(row, inbox.InboxRow) else ("outbox", row.destination)
 
 
 def _renew(tx: Transaction, running: dict[tuple[str, int], str]) -> None:

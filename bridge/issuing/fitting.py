@@ -64,7 +64,7 @@ def fit(
     raise HeldError(
         f'A certificate cannot be made: {label} is too long for its place: "{_shortened(text)}" '
         f"({len(text)} characters). "
-        "Shorten it at the source or in the mapping, or give the template more room.",
+        "Shorten it at the source or in the mapping, or give the template more room, and replay the event.",
         code="does_not_fit",
     )
 

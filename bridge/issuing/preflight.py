@@ -85,13 +85,14 @@ def _field_texts(fields: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 def _check(label: str, text: str) -> None:
     if not text:
         raise HeldError(
-            f"A certificate cannot be made: {label} is empty. Correct it at the source, or release this with a value.",
+            f"A certificate cannot be made: {label} is empty. Correct it at the source and replay the event, or release "
+            "it with a value.",
             code="missing_text",
         )
     if len(text) > MAX_LENGTH:
         raise HeldError(
             f"A certificate cannot be made: {label} has {len(text)} characters; at most {MAX_LENGTH} can be printed. "
-            "Shorten it at the source or in the mapping.",
+            "Shorten it at the source or in the mapping, and replay the event.",
             code="does_not_fit",
         )
     check_glyphs(label, text)
@@ -103,13 +104,14 @@ def check_glyphs(label: str, text: str) -> None:
     if missing:
         raise HeldError(
             f"A certificate cannot be made: {label} has {_characters(missing)}, which the certificate's typeface "
-            "cannot draw (it has Latin, Greek and Cyrillic). Correct the text, or release this with another spelling.",
+            "cannot draw (it has Latin, Greek and Cyrillic). Correct it at the source and replay the event, or release "
+            "it with another spelling.",
             code="glyphs",
         )
     if _longest_accent_run(text) > _ACCENTS_IN_A_ROW:
         raise HeldError(
             f"A certificate cannot be made: {label} has more than {_ACCENTS_IN_A_ROW} accents on one letter, which "
-            "would run into other lines. Correct the text.",
+            "would run into other lines. Correct it at the source and replay the event.",
             code="glyphs",
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import queue
 import signal
@@ -14,7 +15,10 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
+from pypdf import PdfReader
+
 import bridge
+from bridge.core import certificate_id
 from bridge.core.errors import ConfigError, HeldError, PermanentError, Problem, TemporaryError
 from bridge.issuing import child
 from bridge.issuing.html import fields_of, static_problems
@@ -58,9 +62,9 @@ class Renderer:
         """
         return self._render(job)[0]
 
-    def warnings(self, job: RenderJob) -> list[str]:
-        """Renders the job and returns what the PDF engine complained about."""
-        return self._render(job)[1]
+    def drawn(self, job: RenderJob) -> tuple[bytes, list[str]]:
+        """Renders the job and returns the PDF with what the PDF engine complained about."""
+        return self._render(job)
 
     def close(self) -> None:
         """Ends all processes; those at work are ended when their job is done."""
@@ -149,6 +153,7 @@ class _Child:
         # The watch ends the process, which ends the read below: a deadline for the whole exchange, not for each recv.
         timed_out = threading.Event()
         watch = threading.Timer(max(seconds, 0.01), self._end, args=(timed_out,))
+        watch.daemon = True  # Python must not wait at its end for a certificate nobody waits for
         watch.start()
         try:
             if message is not None:
@@ -230,7 +235,29 @@ def check_template(bundle: TemplateBundle, renderer: Renderer | None = None) -> 
 
 
 def _drawn_problems(renderer: Renderer, job: RenderJob) -> list[Problem]:
+    name = job.template.name
     try:
-        return [Problem(None, f"{job.template.name}: {warning}") for warning in renderer.warnings(job)]
+        content, warnings = _drawn_twice(renderer, job)
+        missing = [Problem(None, f"{name}: {what} is not printed.") for what in _not_printed(content, job)]
+        return [*(Problem(None, f"{name}: {warning}") for warning in warnings), *missing]
     except (HeldError, PermanentError, TemporaryError) as error:
         return [Problem(None, f"{job.template.name}, drawn with sample values: {error}")]
+
+
+def _drawn_twice(renderer: Renderer, job: RenderJob) -> tuple[bytes, list[str]]:
+    try:
+        return renderer.drawn(job)
+    except TemporaryError:  # a process that died of something else must not speak against the template
+        return renderer.drawn(job)
+
+
+def _not_printed(content: bytes, job: RenderJob) -> list[str]:
+    """Returns what a certificate is worthless without and the drawn sample does not show (a half-saved file's)."""
+    printed = "".join("".join(page.extract_text() for page in PdfReader(io.BytesIO(content)).pages).split())
+    data = job.certificate.data
+    needed = {
+        "the learner's name": data.recipient.name,
+        "the course": data.course.title,
+        "the certificate id": certificate_id.grouped(job.certificate.id),
+    }
+    return [what for what, text in needed.items() if "".join(text.split()) not in printed]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any, Final
 
 from bridge.core import certificate_id
@@ -144,13 +144,3 @@ def sample_job(template: TemplateBundle, *, fields: Mapping[str, str] | None = N
         subject="1",
     )
     return RenderJob(certificate=certificate, template=template)
-
-
-def sample_revocation(job: RenderJob) -> RenderJob:
-    """Returns the sample as it looks when revoked."""
-    changes = {
-        "state": "revoked",
-        "revoked_at": datetime(2026, 12, 1, 9, 0, tzinfo=UTC),
-        "revoke_reason": "Issued in error",
-    }
-    return RenderJob(job.certificate.model_copy(update=changes), job.template, status="revoked")

@@ -51,12 +51,6 @@ def by_keys(tx: Transaction, source: str, test: bool, keys: Collection[str]) -> 
     return None if first is None else _row(first)
 
 
-def latest(tx: Transaction, source: str, test: bool, subject: str, course: str) -> CompletionRow | None:
-    """Returns the newest cycle of a learner in a course."""
-    cycles = all_cycles(tx, source, test, subject, course)
-    return cycles[-1] if cycles else None
-
-
 def all_cycles(tx: Transaction, source: str, test: bool, subject: str, course: str) -> list[CompletionRow]:
     """Returns every completion of a learner in a course, oldest cycle first."""
     found = (
@@ -83,7 +77,7 @@ def create(
     completed_at: datetime | None,
     completed_on: date,
 ) -> CompletionRow | None:
-    """Stores a completion; None when somebody else just did (read it again with `latest`)."""
+    """Stores a completion; None when somebody else just did (read it again with `all_cycles`)."""
     values = {
         "source": source,
         "test": test,

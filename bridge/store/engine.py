@@ -7,12 +7,12 @@ from sqlalchemy.exc import ArgumentError
 
 from bridge.core.errors import ConfigError
 from bridge.store.group_commit import QUEUE_LIMIT
-from bridge.store.owner import OwnerLock
+from bridge.store.owner import OwnedError, OwnerLock
 from bridge.store.postgres import PostgresStore
 from bridge.store.sqlite import SqliteStore
 from bridge.store.transaction import Store, Transaction
 
-__all__ = ["OwnerLock", "Store", "Transaction", "open_store"]
+__all__ = ["OwnedError", "OwnerLock", "Store", "Transaction", "open_store"]
 
 
 def open_store(url: str, *, owner: bool = True, queue_limit: int = QUEUE_LIMIT) -> Store:

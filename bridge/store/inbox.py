@@ -11,7 +11,7 @@ from sqlalchemy import RowMapping, and_, func, select, update
 
 from bridge.core.errors import PermanentError, UnavailableError
 from bridge.core.models import JsonObject, SourceEvent, State
-from bridge.store import history, queue
+from bridge.store import history, queue, stuck
 from bridge.store.matching import matches
 from bridge.store.queue import LEASE
 from bridge.store.tables import inbox
@@ -227,16 +227,6 @@ def settle(
     return queue.change(tx, inbox, queue.mine(inbox, row_id, lease_token), values)
 
 
-def next_due(tx: Transaction, sources: Collection[str]) -> datetime | None:
-    """Returns when the next row of these sources falls due (perhaps in the past), or None."""
-    moment: datetime | None = tx.connection.scalar(
-        select(func.min(inbox.c.due_at)).where(
-            inbox.c.due_at.is_not(None), inbox.c.source.in_(sources), queue.not_paused(inbox.c.source, tx.now)
-        )
-    )
-    return moment
-
-
 def due_sources(tx: Transaction, sources: Collection[str]) -> list[str]:
     """Returns the sources of these that have a row to be claimed now."""
     ready = queue.due(inbox, tx.now), queue.not_paused(inbox.c.source, tx.now)
@@ -261,13 +251,15 @@ def others_active(tx: Transaction, completion_id: int, *, before: int) -> bool:
 # -- for people ----------------------------------------------------------------------------------
 
 
-def replay(tx: Transaction, row_id: int, *, refetch: bool = False, actor: str) -> InboxRow:
+def replay(tx: Transaction, row_id: int, *, refetch: bool | None = None, actor: str) -> InboxRow:
     """Puts a row back to ready, at once and with a fresh series of attempts; overrides and links stay.
 
+    `refetch` forgets what the vendor's API said. None: so does a held or failed row that led to no certificate.
     Raises PermanentError for an unknown row and for one that is being worked on.
     """
     row = _changeable(tx, row_id)
     values = {"attempts": 0, **queue.standing(tx, State.READY, code=None, reason=None)}
+    refetch = stuck.asks_anew(tx, row.state, row.completion_id) if refetch is None else refetch
     values["stage"] = "received" if refetch or row.record is None else "enriched"
     if refetch:
         values["record"] = None
@@ -280,6 +272,7 @@ def replay(tx: Transaction, row_id: int, *, refetch: bool = False, actor: str) -
 def release(tx: Transaction, row_id: int, *, overrides: dict[str, str], actor: str, reason: str) -> InboxRow:
     """Lets a held (or failed) row go on, with values a person corrected; they survive every replay.
 
+    The code of the hold is noted under `released`: that question is answered, and no other.
     Raises PermanentError for an unknown row and for one in another state.
     """
     row = _changeable(tx, row_id)
@@ -288,7 +281,9 @@ def release(tx: Transaction, row_id: int, *, overrides: dict[str, str], actor: s
             f"Event {row_id} is {row.state.value}; only held and failed events can be released.", code="not_held"
         )
     values = {"attempts": 0, **queue.standing(tx, State.READY, code=None, reason=None)}
-    queue.change(tx, inbox, inbox.c.id == row_id, {**values, "overrides": {**row.overrides, **overrides}})
+    answered = [code for code in (*row.overrides.get("released", "").split(","), row.code) if code]
+    merged = {**row.overrides, **overrides, "released": ",".join(dict.fromkeys(answered))}
+    queue.change(tx, inbox, inbox.c.id == row_id, {**values, "overrides": merged})
     data = {"from": row.state.value, "overrides": overrides, "reason": reason}
     history.add(tx, "event.released", actor=actor, test=row.test, inbox_id=row_id, data=data)
     return _existing(tx, row_id)

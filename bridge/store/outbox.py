@@ -190,18 +190,6 @@ def settle(
     return settled
 
 
-def next_due(
-    tx: Transaction, *, kinds: Collection[str], destinations: Collection[str] | None = None
-) -> datetime | None:
-    """Returns when the next row that waits for nothing but its time falls due (perhaps in the past), or None."""
-    moment: datetime | None = tx.connection.scalar(
-        select(func.min(outbox.c.due_at)).where(
-            outbox.c.due_at.is_not(None), *_wanted(kinds, destinations), *steps.unblocked(tx.now)
-        )
-    )
-    return moment
-
-
 def due_destinations(tx: Transaction, destinations: Collection[str]) -> list[str]:
     """Returns the destinations of these that have a row to be claimed now."""
     ready = queue.due(outbox, tx.now), *steps.unblocked(tx.now)

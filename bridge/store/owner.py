@@ -13,6 +13,10 @@ from bridge.core.errors import ConfigError
 from bridge.store.sqlite import database_path
 
 
+class OwnedError(ConfigError):
+    """Another process works with this SQLite file."""
+
+
 class OwnerLock:
     """Held while this process is the one that works on a SQLite file; PostgreSQL needs none.
 
@@ -24,7 +28,7 @@ class OwnerLock:
         self._file: int | None = None
 
     def __enter__(self) -> OwnerLock:
-        """Raises ConfigError when another process holds the lock."""
+        """Raises OwnedError when another process holds the lock, ConfigError when it cannot be taken at all."""
         if self._path is None:
             return self
         try:
@@ -36,7 +40,7 @@ class OwnerLock:
         except OSError as error:
             holder = os.read(file, 20).decode("ascii", "replace").strip() or "unknown"
             os.close(file)
-            raise ConfigError(
+            raise OwnedError(
                 f"Another certbridge (process {holder}) already works with {str(self._path)[: -len('.lock')]}. "
                 "Only one may serve a SQLite file: stop that one first, or use PostgreSQL for several."
             ) from error

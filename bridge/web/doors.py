@@ -18,7 +18,7 @@ class Receive(Protocol):
 
 
 class Refused(Protocol):
-    """Keeps a request to a hook that the web itself refused, so that "it never arrived" can be disproved; never raises."""
+    """Keeps a request that the web itself refused, so that "it never arrived" can be disproved; never raises."""
 
     def __call__(self, source: str, *, status: int, reason: str, method: str, size: int, peer: str) -> None: ...
 

@@ -66,4 +66,5 @@ def _as_json(error: HTTPException) -> Response:
 
 
 def _as_page(error: HTTPException, doors: Doors) -> Response:
-    return Response(render_refusal(error.code or 500, doors.settings), error.code, content_type="text/html; charset=utf-8")
+    page = render_refusal(error.code or 500, doors.settings)
+    return Response(page, error.code, content_type="text/html; charset=utf-8")

@@ -31,7 +31,7 @@ def steps(certificate: Certificate, event: SourceEvent, *, note: bool, profile_f
     if profile_field:
         target = {"user": user, "field": profile_field}
         title = f"profile field {profile_field} of {name}"
-        planned.append(Step(PROFILE_FIELD, target, title, lock_key=f"user:{user}"))
+        planned.append(Step(PROFILE_FIELD, target, title, lock_key=f"user:{user}", latest=True))
     return planned
 
 

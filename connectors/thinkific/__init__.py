@@ -138,7 +138,7 @@ class Thinkific(Connector[ThinkificSettings]):
             return ()
         title = f"profile field {label!r} of {certificate.data.recipient.name}"
         target = {"user": event.subject, "label": label}
-        return (Step(profile_field.STEP, target, title, lock_key=f"user:{event.subject}"),)
+        return (Step(profile_field.STEP, target, title, lock_key=f"user:{event.subject}", latest=True),)
 
     def write_back(self, step: Step, certificate: Certificate, memo: Memo, api: ApiClient) -> Receipt:
         if step.name != profile_field.STEP:

@@ -183,9 +183,11 @@ class Site:
     # -- the outside ---------------------------------------------------------------------------
 
     def message_ids(self) -> dict[str, str]:
-        """The Message-ID in each mail file, by file name; half-written files count as well."""
-        folder = self.stands.folder / "mail"
-        files = sorted(folder.iterdir()) if folder.exists() else []
+        """The Message-ID in each mail file, by file name.
+
+        A kill in the middle of writing leaves a hidden `.part` beside them, which no reader of mails takes for one.
+        """
+        files = sorted((self.stands.folder / "mail").glob("*.eml"))
         return {path.name: str(BytesHeaderParser().parsebytes(path.read_bytes())["Message-ID"]) for path in files}
 
     def notes(self) -> list[str]:

@@ -7,7 +7,7 @@ import time
 
 from crash_daemon import Daemon
 from crash_load import complete, completions
-from crash_site import Look, Row, Site, assert_sound
+from crash_site import SETTLED, Look, Row, Site, assert_sound
 from crash_vendor import Moment
 from sqlalchemy import text
 
@@ -72,7 +72,7 @@ def test_two_nodes_share_the_work_and_one_is_killed_in_the_middle_of_it(shared_s
     assert nodes[0].kill() == -signal.SIGKILL
 
     survivor = nodes[1]
-    survivor.eventually(lambda: _all_left_to(survivor, site), "finish its own share")
+    survivor.eventually(lambda: _nothing_to_do(survivor, site), "finish its own share")
     site.time_passes()
     look = site.wait_settled(survivor, events=len(requests))
     assert survivor.stop() == 0
@@ -137,8 +137,10 @@ def _in_transaction_for_long(site: Site) -> bool:
     return bool(first & seen())
 
 
-def _all_left_to(survivor: Daemon, site: Site) -> bool:
-    return all(row["state"] in ("done", "ignored") or _pid(row) not in (0, survivor.pid) for row in site.look().work)
+def _nothing_to_do(survivor: Daemon, site: Site) -> bool:
+    """Tells whether what is left is under the dead node's leases, or waits for something that is."""
+    left = [row for row in site.look().work if row["state"] not in SETTLED]
+    return all(row.get("after_id") is not None if _pid(row) == 0 else _pid(row) != survivor.pid for row in left)
 
 
 def _lease(row: Row) -> tuple[object, ...]:

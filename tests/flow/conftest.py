@@ -25,6 +25,9 @@ class Lent:
     def render(self, job: RenderJob) -> bytes:
         return self._renderer.render(job)
 
+    def drawn(self, job: RenderJob) -> tuple[bytes, list[str]]:
+        return self._renderer.drawn(job)
+
     def close(self) -> None:
         """Keeps them."""
 

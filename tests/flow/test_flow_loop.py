@@ -176,6 +176,9 @@ def test_two_events_that_render_the_same_certificate_at_the_same_time_issue_it_o
                 both.wait(20)
                 return drawn
 
+            def drawn(self, job: RenderJob) -> tuple[bytes, list[str]]:
+                return renderer.drawn(job)
+
             def close(self) -> None:
                 renderer.close()
 

@@ -172,7 +172,9 @@ def test_again_reuse_keeps_the_certificate_there_is(rig: Rig) -> None:
         rig.wait_settled()
         number = again(rig, NOVEMBER).event
         rig.wait_settled()
-        assert (rig.event(number).state, rig.event(number).code) == (State.DONE, "already_issued")
+        assert (rig.event(number).state, rig.event(number).code) == (State.DONE, "reused")
+        assert "the last time was 2026-05-28" in rig.event(number).reason
+        assert "`again: reuse`, the default" in rig.event(number).reason
         assert rig.certificate().version.data.completed_on.isoformat() == "2026-05-28"
         assert len(rig.notes()) == len(rig.mails()) == 1
 

@@ -9,10 +9,17 @@ import pytest
 from flow.rig import Rig
 from flow.test_flow_mapping import event
 
+import bridge.flow.templates
+from bridge.core.errors import MappingError
 from bridge.core.models import State
 from bridge.store import inbox
 
-PAGE = "<html><body><p>{{ name }} completed {{ course }}. WORD</p></body></html>"
+PAGE = "<html><body><p>{{ name }} completed {{ course }}. WORD {{ certificate_id }}</p></body></html>"
+
+
+@pytest.fixture(autouse=True)
+def _take_edits_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bridge.flow.templates, "SETTLED", 0.0)
 
 
 @pytest.fixture
@@ -37,7 +44,7 @@ def issue(rig: Rig, number: int) -> Any:
 def test_a_broken_edit_of_a_template_keeps_the_version_in_force(rig: Rig, page: Path) -> None:
     with rig.running():
         assert issue(rig, 1).state is State.DONE, rig.story()
-        for broken in ("<p>{% if %}</p>", "<p>{{ nmae }}</p>", None):
+        for broken in ("<p>{% if %}</p>", "<p>{{ nmae }}</p>", "", "<p>{{ name }} completed {{ course }}.</p>", None):
             if broken is None:
                 page.unlink()
             else:
@@ -51,11 +58,11 @@ def test_a_broken_edit_of_a_template_keeps_the_version_in_force(rig: Rig, page: 
         assert rig.bridge.templates.problems == {}
 
 
-def test_a_template_that_never_worked_fails_the_event_until_it_is_mended_and_replayed(rig: Rig, page: Path) -> None:
+def test_a_template_that_never_worked_holds_the_event_until_it_is_mended_and_replayed(rig: Rig, page: Path) -> None:
     page.write_text("<p>{{ nmae }}</p>")
     with rig.running():
         row = issue(rig, 1)
-        assert row.state is State.FAILED
+        assert (row.state, row.code) == (State.HELD, "template")
         assert 'There is no word "nmae" for templates' in str(row.reason)
         page.write_text(PAGE)
         rig.bridge.templates.refresh()
@@ -63,3 +70,21 @@ def test_a_template_that_never_worked_fails_the_event_until_it_is_mended_and_rep
         rig.bridge.workers.wake()
         rig.wait_settled()
         assert rig.certificate().certificate.state == "issued"
+
+
+def test_an_edit_is_not_looked_at_while_it_is_being_saved(
+    rig: Rig, page: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with rig.running():
+        assert issue(rig, 1).state is State.DONE
+        monkeypatch.setattr(bridge.flow.templates, "SETTLED", 3600.0)
+        page.write_text(PAGE.replace("WORD", "HALF"))
+        assert issue(rig, 2).state is State.DONE
+        assert "FIRST" in rig.pdf_text(rig.certificates()[-1].certificate.id)
+        assert rig.bridge.templates.problems == {}
+
+
+def test_a_mapping_that_names_a_template_nobody_has_is_refused(rig: Rig) -> None:
+    rig.mapping("thinkific", "extends: thinkific\nevery_course:\n  template: safty\ncourses:\n  68: Forklift\n")
+    with pytest.raises(MappingError, match=r"thinkific-courses.yaml:3:13 .*safty"), rig.running():
+        pass

@@ -49,8 +49,10 @@ def test_a_platform_in_trouble_is_asked_again_and_then_the_certificate_comes(
     assert live.event(number).state is State.DONE
     assert live.certificate().certificate.state == "issued"
     assert not faults.pending
-    (failed,) = live.attempts(inbox_id=number)
+    failed, succeeded = live.attempts(inbox_id=number)
     assert (failed.n, failed.outcome, failed.code) == (1, "error", code)
+    assert (succeeded.n, succeeded.outcome) == (2, "ok")
+    assert failed.started_at < failed.ended_at
 
 
 def test_a_platform_that_names_a_time_is_not_asked_before(live: Rig) -> None:

@@ -7,13 +7,13 @@ import logging
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
 from flow.rig import Rig, build
 
 import bridge.app
-from bridge.issuing.job import RenderJob
 from bridge.issuing.renderer import Renderer
 from bridge.observe import configure_logging
 
@@ -24,8 +24,8 @@ class Lent:
     def __init__(self, renderer: Renderer) -> None:
         self._renderer = renderer
 
-    def render(self, job: RenderJob) -> bytes:
-        return self._renderer.render(job)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._renderer, name)
 
     def close(self) -> None:
         """Keeps them."""

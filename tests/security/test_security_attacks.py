@@ -112,7 +112,10 @@ def test_after_a_revocation_the_same_completion_in_other_clothes_stays_revoked(l
         answer = posted(live, completion(f"again-{number}", **changes))
         live.wait_settled()
         row = live.event(answer.event)
-        assert (row.state, row.code) == (State.IGNORED, "revoked"), (changes, row.reason)
+        # Another day is another completion: then a person decides.
+        wanted = State.HELD if changes.get("completed_at", "").startswith("2026-11-21") else State.IGNORED
+        assert row.state is wanted, (changes, row.reason)
+        assert "revoked" in (row.reason or "")
     assert live.certificate().certificate.state == "revoked"
 
 
@@ -143,10 +146,10 @@ def test_ids_of_any_size_neither_crash_nor_meet(live: Rig) -> None:
     assert len(live.events()) == 9
 
 
-@pytest.mark.parametrize("subject", ["x" * 100_000, "", " ", None, [], {}, True, 1.5, "9" * 101])
-def test_a_learner_without_a_usable_id_is_held(live: Rig, subject: Any) -> None:
-    row = stopped(live, completion(user={"id": subject}))
-    assert row.state is State.HELD, row.reason
+def test_a_learner_without_a_usable_id_is_held(live: Rig) -> None:
+    for number, subject in enumerate(("x" * 100_000, "", " ", None, [], {}, True, 1.5, "9" * 101)):
+        row = stopped(live, completion(f"e-{number}", id=number, user={"id": subject}))
+        assert (subject, row.state) == (subject, State.HELD), row.reason
 
 
 def test_a_course_without_a_usable_id_is_held(live: Rig) -> None:
@@ -269,36 +272,35 @@ def test_what_a_release_sets_is_checked_like_everything_else(rig: Rig) -> None:
         assert rig.mails() == []
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["events", "show", "9" * 30],
-        ["events", "show", "-1"],
-        ["events", "show", "1; DROP TABLE inbox"],
-        ["events", "replay", "9" * 400],
-        ["events", "list", "--before", "9" * 30],
-        ["events", "list", "--limit", "9" * 30],
-        ["events", "release", "1", "--set", "recipient.__class__=x", "--reason", "x"],
-        ["events", "release", "1", "--set", "x" * 100_000, "--reason", "x"],
-        ["outbox", "show", "9" * 30],
-        ["outbox", "replay", "0"],
-        ["certificates", "show", "x" * 100_000],
-        ["certificates", "show", "../../etc/passwd"],
-        ["certificates", "revoke", "\x00\x1b[31m", "--reason", "x", "--yes"],
-        ["find", "x" * 100_000],
-        ["find", "%" * 200 + "\x00\x1b[31m"],
-        ["send", "../../x", "/etc/passwd"],
-        ["send", "thinkific", "/dev/null"],
-        ["try", "thinkific", "/etc/passwd"],
-        ["fields", "\x1b[31m"],
-    ],
-    ids=lambda words: " ".join(words)[:40].encode("unicode_escape").decode(),
+NONSENSE = (
+    ["events", "show", "9" * 30],
+    ["events", "show", "-1"],
+    ["events", "show", "1; DROP TABLE inbox"],
+    ["events", "replay", "9" * 400],
+    ["events", "list", "--before", "9" * 30],
+    ["events", "list", "--limit", "9" * 30],
+    ["events", "release", "1", "--set", "recipient.__class__=x", "--reason", "x"],
+    ["events", "release", "1", "--set", "x" * 100_000, "--reason", "x"],
+    ["outbox", "show", "9" * 30],
+    ["outbox", "replay", "0"],
+    ["certificates", "show", "x" * 100_000],
+    ["certificates", "show", "../../etc/passwd"],
+    ["certificates", "revoke", "\x00\x1b[31m", "--reason", "x", "--yes"],
+    ["find", "x" * 100_000],
+    ["find", "%" * 200 + "\x00\x1b[31m"],
+    ["send", "../../x", "/etc/passwd"],
+    ["send", "thinkific", "/dev/null"],
+    ["try", "thinkific", "/etc/passwd"],
+    ["fields", "\x1b[31m"],
 )
-def test_no_command_answers_nonsense_with_a_traceback(live: Rig, words: list[str]) -> None:
-    result = CliRunner().invoke(certbridge, ["-c", str(live.folder / "config.yaml"), *words])
-    assert result.exit_code in (0, 1, 2), result.output
-    assert "Traceback" not in result.output
-    assert "\x1b[31m" not in result.output
+
+
+def test_no_command_answers_nonsense_with_a_traceback(live: Rig) -> None:
+    for words in NONSENSE:
+        result = CliRunner().invoke(certbridge, ["-c", str(live.folder / "config.yaml"), *words])
+        assert result.exit_code in (0, 1, 2), result.output
+        assert "Traceback" not in result.output
+        assert "\x1b[31m" not in result.output
 
 
 # -- logs ------------------------------------------------------------------------------------------

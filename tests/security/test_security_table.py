@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @cache
-def tests_in(file: str) -> frozenset[str]:
+def names_in(file: str) -> frozenset[str]:
     """Returns the names of the tests in a file, also of those inside classes."""
     tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
     return frozenset(
@@ -31,4 +31,4 @@ def test_the_tests_of_a_line_exist(number: int) -> None:
     assert line.tests or line.later, "neither held by a test nor left for later with a reason"
     for test in line.tests:
         file, name = test.split("::")
-        assert name in tests_in(file), f"{number}. {line.what}: {test} is gone"
+        assert name in names_in(file), f"{number}. {line.what}: {test} is gone"

@@ -21,7 +21,7 @@ from bridge.store.transaction import Transaction
 Named = Callable[[InboxRow], str | None]
 LISTED: Final = 200
 """Characters of a reason in a list; the event's own page has all of it."""
-QUIET = (State.DONE, State.READY, State.RUNNING)
+QUIET = (State.READY, State.RUNNING)
 """States that need no reason."""
 
 if TYPE_CHECKING:
@@ -189,11 +189,11 @@ def advice(row: InboxRow) -> str | None:
         case State.HELD:
             return (
                 f"To issue it: certbridge events release {number} --reason TEXT   (--set recipient.name=… corrects)\n"
-                f"After a change in the mapping or at the source: certbridge events replay {number}\n"
+                f"After a change at the source or in the mapping: certbridge events replay {number}   (asks the source again)\n"
                 f"To leave it: certbridge events cancel {number} --reason TEXT"
             )
         case State.FAILED:
-            return f"When the cause is mended: certbridge events replay {number}"
+            return f"When the cause is mended: certbridge events replay {number}   (asks the source again)"
         case State.IGNORED | State.CANCELLED if row.code not in ("event_type", "not_wanted"):
             return f"After a change of mind or of the mapping: certbridge events replay {number}"
         case State.READY | State.RUNNING:
