@@ -23,7 +23,7 @@ from bridge.clients.mail import Mailbox
 from bridge.clients.smtp import FolderTransport, SmtpSettings, SmtpTransport
 from bridge.config import Config, discover_connectors, load
 from bridge.core.connector import ApiClient, Connector
-from bridge.core.errors import ConfigError, MappingError, Problem
+from bridge.core.errors import ConfigError, MappingError, Problem, UnavailableError
 from bridge.core.mapping import Defaults
 from bridge.core.mapping import Mapping as CompiledMapping
 from bridge.core.models import Issuer
@@ -223,7 +223,11 @@ class Bridge:
         return True
 
     def close(self) -> None:
-        """Stops the children, closes connections and the store."""
+        """Takes leave of the other nodes, stops the children, closes connections and the store."""
+        try:
+            self.presence.end()
+        except UnavailableError as error:
+            log.warning("the other nodes were not told; they see it in a minute", reason=str(error))
         self.renderer.close()
         for client in self.clients.values():
             client.close()

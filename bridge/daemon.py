@@ -52,10 +52,9 @@ class Running:
             log.warning("stopping without these; they are worked on again later", left=self.left)
         self.server.close()
         try:
-            self.bridge.presence.end()
             self.bridge.store.checkpoint()
         except UnavailableError as error:
-            log.warning("the database did not take leave", reason=str(error))
+            log.warning("the write-ahead log stays for the next start", reason=str(error))
 
 
 @contextmanager

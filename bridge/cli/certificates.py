@@ -24,12 +24,18 @@ from bridge.core.models import State
 
 if TYPE_CHECKING:
     from bridge.app import Bridge
-    from bridge.store.certificates import CertificateHit, FileRow
+    from bridge.store.certificates import CertificateHit, CertificateRow, FileRow
     from bridge.store.transaction import Transaction
 
-CORRECTABLE = ("recipient.name", "recipient.email", "course.title", "completed_on", "expires_on")
-"""What `correct --set` may change, as `bridge.flow.amend` knows it; `fields.NAME` besides."""
 STATES = ("draft", "issued", "revoked", "erased")
+
+
+def correctable() -> tuple[str, ...]:
+    """Returns what `correct --set` may change; `fields.NAME` besides."""
+    from bridge.flow.compare import WORDS
+
+    return tuple(WORDS)
+
 
 id_argument = click.argument("identifier", type=CertificateId(), metavar="ID")
 no_mail_option = click.option("--no-mail", is_flag=True, help="Do not write to the learner.")
@@ -37,18 +43,25 @@ no_mail_option = click.option("--no-mail", is_flag=True, help="Do not write to t
 
 @click.group("certificates", cls=LazyGroup)
 def certificates() -> None:
-    """List, show, correct and revoke certificates. An ID may be typed in any spelling, or be the whole link."""
+    """List, show, correct, replay and revoke certificates. An ID may be typed in any spelling, or be the whole link."""
 
 
 @certificates.command("list")
 @click.option("--source", metavar="NAME", help="Of this source only.")
 @click.option("--state", type=click.Choice(STATES), help="In this state only.")
 @click.option("--text", metavar="WORDS", help="With these words: a name, an address, a course, an id.")
+@click.option("--before", type=CertificateId(), metavar="ID", help="Older than this certificate: the next page.")
 @limit_option
 @json_option
 @pass_session
 def list_certificates(
-    session: Session, source: str | None, state: str | None, text: str | None, limit: int, as_json: bool
+    session: Session,
+    source: str | None,
+    state: str | None,
+    text: str | None,
+    before: str | None,
+    limit: int,
+    as_json: bool,
 ) -> None:
     """List certificates, newest first."""
     from bridge.cli.output import print_json
@@ -58,7 +71,8 @@ def list_certificates(
     wanted = session.source(source) if source else None
 
     def look(tx: Transaction) -> list[CertificateHit]:
-        return stored.search(tx, text=text, state=state, source=wanted, limit=limit)
+        last = _known(tx, before).completion_id if before else None
+        return stored.search(tx, text=text, state=state, source=wanted, limit=limit, before_completion=last)
 
     with session.bridge() as bridge:
         found = bridge.store.read(look)
@@ -67,11 +81,12 @@ def list_certificates(
             return
     page = session.page()
     if not found:
-        page.say("No such certificates." if source or state or text else "No certificates yet.")
+        page.say("No such certificates." if source or state or text or before else "No certificates yet.")
         return
     page.table(shown.COLUMNS, [shown.line(hit) for hit in found])
     if len(found) == limit:
-        page.say("There may be more: --limit 1000, --text, --source and --state help to find them.", style="dim")
+        oldest = certificate_id.grouped(found[-1].certificate.id)
+        page.say(f"Older ones: certbridge certificates list --before {oldest}", style="dim")
 
 
 @certificates.command("show")
@@ -115,9 +130,7 @@ def pdf(session: Session, identifier: str, out: Path, version: int | None, force
 def _file(tx: Transaction, identifier: str, version: int | None) -> FileRow:
     from bridge.store import certificates as stored
 
-    row = stored.get(tx, identifier)
-    if row is None:
-        raise unknown_certificate(identifier)
+    row = _known(tx, identifier)
     file = stored.file(tx, identifier, version or row.version, "pdf")
     if file is None:
         versions = ", ".join(str(said.n) for said in stored.versions(tx, identifier))
@@ -139,7 +152,7 @@ def _file(tx: Transaction, identifier: str, version: int | None) -> FileRow:
 def revoke(session: Session, identifier: str, yes: bool, no_mail: bool, reason: str, as_json: bool) -> None:
     """Take a certificate back: page and PDF say so at once, with the reason; this cannot be undone."""
     with session.bridge() as bridge:
-        _known(bridge, identifier)
+        bridge.store.read(lambda tx: _known(tx, identifier))
         if not yes and not as_json:
             shown = certificate_id.grouped(identifier)
             click.confirm(f"Revoke {shown} for ever? The reason is shown to everybody who opens it.", abort=True)
@@ -152,7 +165,7 @@ def revoke(session: Session, identifier: str, yes: bool, no_mail: bool, reason: 
 @click.option(
     "--set",
     "changes",
-    type=Assignment(CORRECTABLE),
+    type=Assignment(correctable),
     multiple=True,
     required=True,
     metavar="WORD=VALUE",
@@ -172,23 +185,42 @@ def correct(
 ) -> None:
     """Make a new version with corrected words; id and link stay, and page and PDF say that it was corrected."""
     with session.bridge() as bridge:
-        _known(bridge, identifier)
+        bridge.store.read(lambda tx: _known(tx, identifier))
         bridge.amending.correct(identifier, dict(changes), reason=reason, actor=actor(), mail=not no_mail)
         _say_amended(session, bridge, identifier, as_json=as_json)
 
 
-def _known(bridge: Bridge, identifier: str) -> None:
+@certificates.command("replay")
+@id_argument
+@click.option("--mail", is_flag=True, help="Only the mail.")
+@click.option("--write-back", is_flag=True, help="Only the write-back.")
+@json_option
+@pass_session
+def replay(session: Session, identifier: str, mail: bool, write_back: bool, as_json: bool) -> None:
+    """Have the mail and the write-back once more, with the same Message-ID; a write-back looks whether it is there."""
+    every = mail == write_back
+    with session.bridge() as bridge:
+        bridge.store.read(lambda tx: _known(tx, identifier))
+        bridge.amending.resend(identifier, actor=actor(), mail=mail or every, write_back=write_back or every)
+        _say_amended(session, bridge, identifier, as_json=as_json)
+
+
+def _known(tx: Transaction, identifier: str) -> CertificateRow:
     from bridge.store import certificates as stored
 
-    if bridge.store.read(lambda tx: stored.get(tx, identifier)) is None:
+    row = stored.get(tx, identifier)
+    if row is None:
         raise unknown_certificate(identifier)
+    return row
 
 
 def _say_amended(session: Session, bridge: Bridge, identifier: str, *, as_json: bool) -> None:
     from bridge.cli.follow import wait_for
     from bridge.cli.shown.certificate import CertificatePage
+    from bridge.store import outbox
 
-    finished = bridge.finish_work() or wait_for(bridge, lambda tx: _sent(tx, identifier))
+    numbers = [row.id for row in bridge.store.read(lambda tx: outbox.search(tx, certificate_id=identifier))]
+    finished = bridge.finish_work(outbox_ids=numbers) or wait_for(bridge, lambda tx: _sent(tx, identifier))
     seen = CertificatePage.read(bridge.store, identifier, bridge.publisher.url(identifier))
     if as_json:
         seen.print_json()

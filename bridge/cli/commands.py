@@ -11,19 +11,19 @@ from bridge.cli.group import Entry, RootGroup
 from bridge.cli.session import Session
 
 COMMANDS = {
-    "demo": Entry("bridge.cli.demo:demo", "Show the whole loop on this machine, with stand-ins for the platforms."),
+    "demo": Entry("bridge.cli.demo:demo", "Show the whole loop, with stand-ins for the platforms."),
     "init": Entry("bridge.cli.init:init", "Write a first configuration into a folder."),
-    "check": Entry("bridge.cli.check:check", "Find every mistake in configuration, mappings and templates."),
+    "check": Entry("bridge.cli.check:check", "Find every mistake in configuration and mappings."),
     "serve": Entry("bridge.cli.serve:serve", "Run the bridge."),
-    "sources": Entry("bridge.cli.sources:sources", "The configured sources and their webhook addresses."),
-    "fields": Entry("bridge.cli.fields:fields", "The words a mapping can use, with an example of each."),
-    "try": Entry("bridge.cli.trial:trial", "Show what would become of an event, issuing nothing."),
+    "sources": Entry("bridge.cli.sources:sources", "The sources and their webhook addresses."),
+    "fields": Entry("bridge.cli.fields:fields", "The words a mapping can use, with examples."),
+    "try": Entry("bridge.cli.trial:trial", "Show what would become of an event."),
     "send": Entry("bridge.cli.send:send", "Sign a sample and post it to the running bridge."),
-    "find": Entry("bridge.cli.find:find", "Everything about one learner, certificate or course, in order of time."),
-    "events": Entry("bridge.cli.events:events", "What the sources sent: list, show, replay, release, cancel."),
-    "certificates": Entry("bridge.cli.certificates:certificates", "List, show, correct and revoke certificates."),
+    "find": Entry("bridge.cli.find:find", "Everything about a learner, certificate or course."),
+    "events": Entry("bridge.cli.events:events", "What the sources sent: list, show, replay, release."),
+    "certificates": Entry("bridge.cli.certificates:certificates", "List, show, correct, replay, revoke."),
     "outbox": Entry("bridge.cli.outbox:outbox", "Mails and write-backs: list, show, replay, cancel."),
-    "schema": Entry("bridge.cli.schema:schema", "Write the JSON Schemas that help editors complete and check."),
+    "schema": Entry("bridge.cli.schema:schema", "Write JSON Schemas that help editors complete."),
 }
 
 EPILOG = """Start with `certbridge demo`, then `certbridge init DIR`. Exit codes: 0 fine, 1 expected failure, 2 usage,

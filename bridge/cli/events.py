@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from bridge.cli.group import LazyGroup
 from bridge.cli.session import Session, actor, pass_session
-from bridge.cli.typed import Assignment, RowNumber, json_option, limit_option, reason_option
-from bridge.core.errors import BridgeError, PermanentError
+from bridge.cli.typed import Assignment, Reason, RowNumber, json_option, limit_option, reason_option
 from bridge.core.models import State
 
 if TYPE_CHECKING:
     from bridge.app import Bridge
+    from bridge.cli.replaying import Replayed
     from bridge.cli.shown.event import ShownEvent
     from bridge.store.inbox import InboxRow
     from bridge.store.transaction import Transaction
 
 NUMBER: Final = RowNumber("`certbridge events list`")
-WORDS: Final = ("recipient.name", "recipient.email", "course.title", "completed_on")
-"""What `release --set` may correct; `fields.NAME` besides."""
-MOST: Final = 1000
-"""Events that one `replay --failed` takes on."""
+
+
+def words() -> tuple[str, ...]:
+    """Returns what `release --set` may correct; `fields.NAME` besides."""
+    from bridge.core.mapping_decision import OVERRIDES
+
+    return tuple(word for word in OVERRIDES if word != "released")
 
 
 @click.group("events", cls=LazyGroup)
@@ -98,38 +100,38 @@ def show_event(session: Session, number: int, payload: bool, as_json: bool) -> N
 
 @events.command("replay")
 @click.argument("numbers", type=NUMBER, nargs=-1, metavar="[NUMBER]...")
+@click.option("--held", is_flag=True, help="All that are held, instead of numbers.")
 @click.option("--failed", is_flag=True, help="All that failed, instead of numbers.")
-@click.option("--source", metavar="NAME", help="With --failed: of this source only.")
-@click.option("--refetch", is_flag=True, help="Ask the platform again instead of using what it said before.")
+@click.option("--source", metavar="NAME", help="With --held and --failed: of this source only.")
+@click.option("--yes", is_flag=True, help="With --held and --failed: do not ask.")
+@click.option(
+    "--refetch/--no-refetch",
+    default=None,
+    help="Ask the platform again, or use what it said before; by itself it is asked where nothing was issued yet.",
+)
+@click.option("--correct", is_flag=True, help="Make a new version of a certificate that says something else now.")
+@click.option("--resend", is_flag=True, help="Have the mail and the write-back of the certificate once more.")
+@click.option("--reason", type=Reason(), help="With --correct: why; it stands in the history.")
+@click.option("--no-mail", is_flag=True, help="With --correct: do not write to the learner.")
 @json_option
 @pass_session
 def replay(
-    session: Session, numbers: tuple[int, ...], failed: bool, source: str | None, refetch: bool, as_json: bool
+    session: Session, /, numbers: tuple[int, ...], source: str | None, yes: bool, as_json: bool, **options: Any
 ) -> None:
-    """Work on events once more; a completion that has its certificate never gets a second one."""
-    from bridge.store import inbox
+    """Work on events once more; one that has its certificate is compared with it and never gets a second one."""
+    from bridge.cli import replaying
+    from bridge.cli.again import Again
+    from bridge.store import stuck
 
-    if bool(numbers) == failed:
-        raise click.UsageError("Name the events (`certbridge events replay 12 13`), or all that failed with --failed.")
-    if source and not failed:
-        raise click.UsageError("--source goes with --failed; events with a number need no source.")
+    again = Again(**options)
+    states = again.check(numbers, narrowed=source is not None)
     wanted = session.source(source) if source else None
     with session.bridge() as bridge:
-        chosen = numbers or _failed(bridge, wanted)
-        queue(
-            session,
-            bridge,
-            chosen,
-            lambda tx, number: inbox.replay(tx, number, refetch=refetch, actor=actor()),
-            as_json=as_json,
-        )
-
-
-def _failed(bridge: Bridge, source: str | None) -> tuple[int, ...]:
-    from bridge.store import inbox
-
-    rows = bridge.store.read(lambda tx: inbox.search(tx, source=source, state=State.FAILED, limit=MOST))
-    return tuple(row.id for row in reversed(rows))
+        if states:
+            found = bridge.store.read(lambda tx: stuck.events(tx, states, source=wanted))
+            numbers = replaying.confirmed(replaying.EVENTS, found, ask=not (yes or as_json))
+        done = again.replay(bridge, numbers)
+        tell(session, bridge, done, as_json=as_json, nothing=replaying.nothing("event", states))
 
 
 @events.command("release")
@@ -137,7 +139,7 @@ def _failed(bridge: Bridge, source: str | None) -> tuple[int, ...]:
 @click.option(
     "--set",
     "corrections",
-    type=Assignment(WORDS),
+    type=Assignment(words),
     multiple=True,
     metavar="WORD=VALUE",
     help="A corrected value, such as 'recipient.name=Maria Silva'. May be repeated.",
@@ -149,17 +151,18 @@ def release(
     session: Session, number: int, corrections: tuple[tuple[str, str], ...], reason: str, as_json: bool
 ) -> None:
     """Let a held event go on, as it is or with corrected values; who did it and why stands in the history."""
+    from bridge.cli.replaying import EVENTS, put_back
     from bridge.store import inbox
 
-    overrides = {**dict(corrections), "released": "yes"}
+    overrides = dict(corrections)
     with session.bridge() as bridge:
-        queue(
-            session,
+        done = put_back(
             bridge,
+            EVENTS,
             (number,),
             lambda tx, row_id: inbox.release(tx, row_id, overrides=overrides, actor=actor(), reason=reason),
-            as_json=as_json,
         )
+        tell(session, bridge, done, as_json=as_json)
 
 
 @events.command("cancel")
@@ -175,58 +178,19 @@ def cancel(session: Session, number: int, reason: str) -> None:
     session.page().say(f"Event {number} is cancelled. Changed your mind? certbridge events replay {number}")
 
 
-def queue(
-    session: Session,
-    bridge: Bridge,
-    numbers: Sequence[int],
-    change: Callable[[Transaction, int], InboxRow],
-    *,
-    as_json: bool,
-) -> None:
-    """Changes rows one by one, has them worked on, and says what became of each. Raises PermanentError at the end."""
-    from bridge.cli.follow import wait_for
+def tell(session: Session, bridge: Bridge, done: Replayed[InboxRow], *, as_json: bool, nothing: str = "") -> None:
+    """Says what became of events. Raises BridgeError with what was refused."""
+    from bridge.cli import replaying
     from bridge.cli.output import print_json
     from bridge.cli.shown import event as shown
-    from bridge.store import inbox
 
-    refused: list[str] = []
-    queued: list[int] = []
-    for number in numbers:
-        try:
-            bridge.store.transact(lambda tx, number=number: change(tx, number))  # type: ignore[misc]
-            queued.append(number)
-        except PermanentError as error:
-            refused.append(str(error))
-    finished = not queued or bridge.finish_work() or wait_for(bridge, lambda tx: _settled(tx, queued))
-
-    def look(tx: Transaction) -> list[shown.ShownEvent]:
-        rows = [row for number in queued if (row := inbox.get(tx, number)) is not None]
-        return shown.look(tx, rows, shown.names_by(bridge))
-
-    found = bridge.store.read(look)
+    rows, in_all = (done.rows, "") if as_json else replaying.to_list(done.rows)
+    found = bridge.store.read(lambda tx: shown.look(tx, rows, shown.names_by(bridge)))
     if as_json:
-        print_json({"finished": finished, "events": [shown.as_json(event) for event in found], "refused": refused})
+        print_json({**done.as_json(), "events": [shown.as_json(event) for event in found]})
     else:
-        _say_queued(session, found, finished=finished, any_asked=bool(numbers))
-    if refused:
-        raise BridgeError("\n".join(refused))
-
-
-def _settled(tx: Transaction, numbers: Sequence[int]) -> bool:
-    from bridge.store import inbox
-
-    rows = [inbox.get(tx, number) for number in numbers]
-    return all(row is None or row.state not in (State.READY, State.RUNNING) for row in rows)
-
-
-def _say_queued(session: Session, found: Sequence[ShownEvent], *, finished: bool, any_asked: bool) -> None:
-    from bridge.cli.shown import event as shown
-
-    page = session.page()
-    if not any_asked:
-        page.say("No event has failed.")
-    if not found:
-        return
-    page.table(shown.COLUMNS, [shown.line(event, page) for event in found])
-    if not finished:
-        page.say("The running certbridge takes this on now. Look again: certbridge events show NUMBER", style="dim")
+        page = session.page()
+        if found:
+            page.table(shown.COLUMNS, [shown.line(event, page) for event in found])
+        done.say(page, in_all, nothing, look_again="certbridge events show NUMBER")
+    done.end()

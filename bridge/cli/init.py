@@ -51,7 +51,7 @@ def _say_next(folder: Path, written: Sequence[Path]) -> None:
     # Not folded at the window's width: these lines are there to be copied.
     click.echo(f"  1. Fill in {config}: who issues, and where your platform is.")
     click.echo("     Your courses go into the folder mappings.")
-    click.echo(f"  2. certbridge -c {config} check\n     names every mistake at once")
+    click.echo(f"  2. certbridge -c {config} check\n     names the lines to fill in, and every mistake at once")
     click.echo(f"  3. certbridge -c {config} serve\n     runs, and shows the webhook address to paste")
     page.say()
     page.say("Sources start in test mode: nothing real is sent before you write mode: live.", style="dim")

@@ -9,16 +9,16 @@ import click
 from bridge.cli.group import LazyGroup
 from bridge.cli.session import Session, actor, pass_session
 from bridge.cli.typed import CertificateId, RowNumber, json_option, limit_option, reason_option
-from bridge.core.errors import BridgeError, PermanentError
+from bridge.core.errors import PermanentError
 from bridge.core.models import State
 
 if TYPE_CHECKING:
     from bridge.app import Bridge
+    from bridge.cli.replaying import Replayed
     from bridge.store.outbox import OutboxRow
     from bridge.store.transaction import Transaction
 
 NUMBER: Final = RowNumber("`certbridge outbox list`")
-MOST: Final = 1000
 
 
 @click.group("outbox", cls=LazyGroup)
@@ -108,63 +108,64 @@ def _get(bridge: Bridge, number: int) -> OutboxRow:
 
 @outbox.command("replay")
 @click.argument("numbers", type=NUMBER, nargs=-1, metavar="[NUMBER]...")
+@click.option("--held", is_flag=True, help="All that are held, instead of numbers.")
 @click.option("--failed", is_flag=True, help="All that failed, instead of numbers.")
+@click.option("--destination", metavar="NAME", help="With --held and --failed: mail, test-mail or a source, only.")
+@click.option("--yes", is_flag=True, help="With --held and --failed: do not ask.")
 @json_option
 @pass_session
-def replay(session: Session, numbers: tuple[int, ...], failed: bool, as_json: bool) -> None:
+def replay(
+    session: Session,
+    numbers: tuple[int, ...],
+    held: bool,
+    failed: bool,
+    destination: str | None,
+    yes: bool,
+    as_json: bool,
+) -> None:
     """Send once more; a write-back first looks whether it is there, a mail carries the same Message-ID."""
-    from bridge.cli.follow import wait_for
+    from bridge.cli import replaying
+    from bridge.store import outbox as stored
+    from bridge.store import stuck
+
+    states = replaying.states(held=held, failed=failed)
+    if bool(numbers) == bool(states):
+        raise click.UsageError(
+            "Name the deliveries (`certbridge outbox replay 12 13`), or take all that wait: --held, --failed or both."
+        )
+    if destination and not states:
+        raise click.UsageError("--destination goes with --held and --failed; deliveries with a number need none.")
+    wanted = _destination(session, destination) if destination else None
+    with session.bridge() as bridge:
+        if states:
+            found = bridge.store.read(lambda tx: stuck.deliveries(tx, states, destination=wanted))
+            numbers = replaying.confirmed(replaying.DELIVERIES, found, ask=not (yes or as_json))
+        kind = replaying.DELIVERIES
+        done = replaying.put_back(bridge, kind, numbers, lambda tx, row_id: stored.replay(tx, row_id, actor=actor()))
+    tell(session, done, as_json=as_json, nothing=replaying.nothing("delivery", states))
+
+
+def _destination(session: Session, name: str) -> str:
+    from bridge.flow.plan import MAIL, TEST_MAIL
+
+    return name if name in (MAIL, TEST_MAIL) else session.source(name)
+
+
+def tell(session: Session, done: Replayed[OutboxRow], *, as_json: bool, nothing: str = "") -> None:
+    """Says what became of deliveries. Raises BridgeError with what was refused."""
+    from bridge.cli import replaying
     from bridge.cli.output import print_json
     from bridge.cli.shown import delivery
-    from bridge.store import outbox as stored
 
-    if bool(numbers) == failed:
-        raise click.UsageError(
-            "Name the deliveries (`certbridge outbox replay 12 13`), or all that failed with --failed."
-        )
-    refused: list[str] = []
-    queued: list[int] = []
-    with session.bridge() as bridge:
-        for number in numbers or _failed(bridge):
-            try:
-                bridge.store.transact(lambda tx, number=number: stored.replay(tx, number, actor=actor()))  # type: ignore[misc]
-                queued.append(number)
-            except PermanentError as error:
-                refused.append(str(error))
-        finished = not queued or bridge.finish_work() or wait_for(bridge, lambda tx: _settled(tx, queued))
-        found = [_get(bridge, number) for number in queued]
     if as_json:
-        print_json({"finished": finished, "deliveries": [delivery.as_json(row) for row in found], "refused": refused})
+        print_json({**done.as_json(), "deliveries": [delivery.as_json(row) for row in done.rows]})
     else:
-        _say(session, found, finished=finished, any_asked=bool(numbers))
-    if refused:
-        raise BridgeError("\n".join(refused))
-
-
-def _settled(tx: Transaction, numbers: list[int]) -> bool:
-    from bridge.store import outbox as stored
-
-    rows = [stored.get(tx, number) for number in numbers]
-    return all(row is None or row.state not in (State.READY, State.RUNNING) for row in rows)
-
-
-def _failed(bridge: Bridge) -> tuple[int, ...]:
-    from bridge.store import outbox as stored
-
-    rows = bridge.store.read(lambda tx: stored.search(tx, state=State.FAILED, limit=MOST))
-    return tuple(row.id for row in reversed(rows))
-
-
-def _say(session: Session, found: list[OutboxRow], *, finished: bool, any_asked: bool) -> None:
-    from bridge.cli.shown import delivery
-
-    page = session.page()
-    if not found:
-        page.say("" if any_asked else "No delivery has failed.")
-        return
-    delivery.table(page, found, certificate=True)
-    if not finished:
-        page.say("The running certbridge takes this on now. Look again: certbridge outbox show NUMBER", style="dim")
+        page = session.page()
+        rows, in_all = replaying.to_list(done.rows)
+        if rows:
+            delivery.table(page, rows, certificate=True)
+        done.say(page, in_all, nothing, look_again="certbridge outbox show NUMBER")
+    done.end()
 
 
 @outbox.command("cancel")

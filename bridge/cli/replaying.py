@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import click
@@ -14,9 +15,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bridge.cli.follow import LOOK, PATIENCE
-from bridge.cli.output import plain
-from bridge.core.errors import PermanentError
-from bridge.core.models import State
+from bridge.cli.output import Page, plain
+from bridge.core.errors import BridgeError, PermanentError
+from bridge.core.models import JsonObject, State
 from bridge.store import inbox, outbox, stuck
 from bridge.store.stuck import Stuck, parts
 from bridge.store.transaction import Transaction
@@ -46,6 +47,8 @@ class Kind(Generic[R]):
     moving: Callable[[Transaction, Sequence[int]], int]
     finish: Callable[[Bridge, Sequence[int]], bool]
     """Works on these rows; False when a running bridge takes them on."""
+    more: Callable[[Transaction, Sequence[int]], Sequence[int]]
+    """Returns the rows that came of these ones."""
 
     def counted(self, number: int) -> str:
         """Returns "1 event", "2,000 events"."""
@@ -53,9 +56,19 @@ class Kind(Generic[R]):
         return f"{number:,} {self.word if number == 1 else plural}"
 
 
-EVENTS: Final = Kind("event", inbox.get, stuck.events_moving, lambda bridge, ids: bridge.finish_work(inbox_ids=ids))
+EVENTS: Final = Kind(
+    "event",
+    inbox.get,
+    stuck.events_moving,
+    lambda bridge, ids: bridge.finish_work(inbox_ids=ids),
+    stuck.read_at_last,
+)
 DELIVERIES: Final = Kind(
-    "delivery", outbox.get, stuck.deliveries_moving, lambda bridge, ids: bridge.finish_work(outbox_ids=ids)
+    "delivery",
+    outbox.get,
+    stuck.deliveries_moving,
+    lambda bridge, ids: bridge.finish_work(outbox_ids=ids),
+    lambda tx, numbers: (),
 )
 
 
@@ -67,11 +80,37 @@ class Replayed(Generic[R]):
     refused: Sequence[str]
     finished: bool
     """False: a running bridge works on them still."""
+    notes: Sequence[str] = ()
+    """What was done besides."""
+
+    def as_json(self) -> JsonObject:
+        """Returns all but the rows, for programs."""
+        return {"finished": self.finished, "refused": list(self.refused), "notes": list(self.notes)}
+
+    def say(self, page: Page, in_all: str, nothing: str, *, look_again: str) -> None:
+        """Says below the rows what else there is to say; `nothing` when there was nothing to do."""
+        idle = not self.rows and not self.refused
+        for sentence in (in_all, *self.notes, nothing if idle else ""):
+            if sentence:
+                page.say(sentence)
+        if not self.finished:
+            page.say(f"The running certbridge takes this on now. Look again: {look_again}", style="dim")
+
+    def end(self) -> None:
+        """Raises BridgeError with everything that was refused."""
+        if self.refused:
+            raise BridgeError("\n".join(self.refused))
 
 
 def states(*, held: bool, failed: bool) -> tuple[State, ...]:
     """Returns what `--held` and `--failed` mean."""
     return tuple(state for state, wanted in ((State.HELD, held), (State.FAILED, failed)) if wanted)
+
+
+def nothing(word: str, states: Sequence[State]) -> str:
+    """Returns "No event has failed."; an empty text when rows were named by their numbers."""
+    said = {State.HELD: "is held", State.FAILED: "has failed"}
+    return f"No {word} {' or '.join(said[state] for state in states)}." if states else ""
 
 
 def confirmed(kind: Kind[R], found: Sequence[Stuck], *, ask: bool) -> tuple[int, ...]:
@@ -87,19 +126,23 @@ def put_back(bridge: Bridge, kind: Kind[R], numbers: Sequence[int], change: Chan
     """Puts rows back to work and has them worked on, or lets the running bridge do it."""
     queued: list[int] = []
     refused: list[str] = []
-    finished = True
+    left: list[int] = []
     with bar(kind, len(numbers)) as advance:
         for some in parts(numbers, AT_ONCE):
-            accepted, reasons = bridge.store.transact(lambda tx, some=some: _changed(tx, some, change))  # type: ignore[misc]
+            accepted, reasons = bridge.store.transact(partial(_changed, numbers=some, change=change))
             queued += accepted
             refused += reasons
-            finished = (not accepted or kind.finish(bridge, accepted)) and finished
-            advance(len(some) if finished else len(reasons))
-        finished = finished or wait(bridge, kind, queued, advance)
-    return Replayed(_read(bridge, kind, queued), refused, finished)
+            done = not accepted or kind.finish(bridge, accepted)
+            left += [] if done else accepted
+            advance(len(some) if done else len(reasons))
+        finished = wait(bridge, kind, left, advance)
+    more: Sequence[int] = bridge.store.read(lambda tx: kind.more(tx, queued))
+    if more:
+        finished = (kind.finish(bridge, more) or wait(bridge, kind, more, lambda steps: None)) and finished
+    return Replayed(_read(bridge, kind, [*queued, *more]), refused, finished)
 
 
-def _changed(tx: Transaction, numbers: Sequence[int], change: Change) -> tuple[list[int], list[str]]:
+def _changed(tx: Transaction, *, numbers: Sequence[int], change: Change) -> tuple[list[int], list[str]]:
     accepted, refused = [], []
     for number in numbers:
         try:
@@ -125,11 +168,10 @@ def wait(bridge: Bridge, kind: Kind[R], numbers: Sequence[int], advance: Callabl
 
 
 def _read(bridge: Bridge, kind: Kind[R], numbers: Sequence[int]) -> list[R]:
-    found: list[R] = []
-    for some in parts(numbers, 500):
-        rows = bridge.store.read(lambda tx, some=some: [kind.get(tx, number) for number in some])  # type: ignore[misc]
-        found += [row for row in rows if row is not None]
-    return found
+    def look(tx: Transaction) -> list[R]:
+        return [row for number in numbers if (row := kind.get(tx, number)) is not None]
+
+    return bridge.store.read(look)
 
 
 @contextmanager

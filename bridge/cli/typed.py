@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import click
@@ -61,7 +62,8 @@ class Assignment(click.ParamType):  # type: ignore[type-arg]  # generic only sin
     name = "WORD=VALUE"
     LONGEST: Final = 2_000
 
-    def __init__(self, words: tuple[str, ...]) -> None:
+    def __init__(self, words: Callable[[], tuple[str, ...]]) -> None:
+        """`words` is asked when a value is read, so that `--help` need not load who knows them."""
         self._words = words
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
@@ -69,13 +71,13 @@ class Assignment(click.ParamType):  # type: ignore[type-arg]  # generic only sin
         if isinstance(value, tuple):
             return value
         word, equals, text = str(value).partition("=")
-        word = word.strip()
+        word, known = word.strip(), self._words()
         if not equals:
-            self.fail(f"{one_line(word)!r} says no value. Write it as {self._words[0]}=VALUE.", param, ctx)
-        if word not in self._words and not (word.startswith("fields.") and len(word) > len("fields.")):
-            near = suggestion(word, [*self._words, "fields."])
-            known = ", ".join(self._words)
-            self.fail(f"{one_line(word)!r} cannot be set{near or '.'} These can: {known}, fields.NAME.", param, ctx)
+            self.fail(f"{one_line(word)!r} says no value. Write it as {known[0]}=VALUE.", param, ctx)
+        if word not in known and not (word.startswith("fields.") and len(word) > len("fields.")):
+            near = suggestion(word, [*known, "fields."])
+            listed = ", ".join(known)
+            self.fail(f"{one_line(word)!r} cannot be set{near or '.'} These can: {listed}, fields.NAME.", param, ctx)
         if len(text) > self.LONGEST:
             self.fail(f"{word}: at most {self.LONGEST:,} characters.", param, ctx)
         return word, text

@@ -24,7 +24,7 @@ def clean_name(text: str) -> str:
 def incomplete(name: str, email: str | None = None) -> str | None:
     """Says why a name looks incomplete, or None when it looks complete.
 
-    Incomplete: empty, with digits or an @, the part of the address before the @, one word (unless it is written in
+    Incomplete: empty, with digits, an @ or a web address, the part of the address before the @, one word (unless it is written in
     Chinese, Japanese or Korean with at least two signs), initials only. Capitals alone are not a reason.
     """
     words = name.split()
@@ -32,6 +32,8 @@ def incomplete(name: str, email: str | None = None) -> str | None:
         return "it is empty"
     if "@" in name:
         return "it is an e-mail address"
+    if "://" in name or "www." in name.casefold():
+        return "it holds a web address"
     if any(sign.isdigit() for sign in name):
         return "it has digits"
     if email and name.casefold() == email.partition("@")[0].casefold():

@@ -79,10 +79,13 @@ class Amending:
         identifier, changes = self.store.read(lambda tx: self._differing(tx, number))
         if not changes:
             return None
-        return self.correct(identifier, changes, reason=reason, actor=actor, mail=mail)
+        corrected = self.correct(identifier, changes, reason=reason, actor=actor, mail=mail)
+        said = f"Certificate {certificate_id.grouped(identifier)} says this since version {corrected.version}."
+        self.store.transact(lambda tx: inbox.explain(tx, number, said))
+        return corrected
 
     def _differing(self, tx: Transaction, number: int) -> tuple[str, dict[str, str]]:
-        row, existing = _certified(tx, number)
+        row, existing = certified(tx, number)
         if row.completion is None or row.code not in ("already_issued", "issued"):
             raise PermanentError(f"Event {number} is {row.state.value}, so nothing was corrected. {row.reason or ''}")
         found = against_published(tx, self.publisher, existing, Completion.model_validate(row.completion))
@@ -109,10 +112,6 @@ class Amending:
             return numbers
 
         return self.store.transact(write)
-
-    def certified(self, number: int) -> str:
-        """Returns the id of the issued (or revoked) certificate that an event led to. Raises PermanentError without."""
-        return self.store.read(lambda tx: _certified(tx, number)[1].id)
 
     def _issued(self, identifier: str, occasion: Occasion) -> Certificate:
         now = self.store.read(lambda tx: self.publisher.certificate(tx, identifier))
@@ -204,7 +203,8 @@ def _occasion(now: Certificate) -> Planned:
     return "issued" if now.version == 1 else "corrected"
 
 
-def _certified(tx: Transaction, number: int) -> tuple[inbox.InboxRow, certificates.CertificateRow]:
+def certified(tx: Transaction, number: int) -> tuple[inbox.InboxRow, certificates.CertificateRow]:
+    """Returns an event and the certificate it led to. Raises PermanentError when there is none."""
     row = inbox.get(tx, number)
     if row is None:
         raise PermanentError(f"There is no event {number}.", code="unknown")

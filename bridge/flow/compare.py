@@ -83,7 +83,8 @@ def finding(
     more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
     listed = ", ".join(str(one) for one in found[:_NAMED]) + more
     version = f" from version {existing.version}" if existing.version > 1 else ""
-    return f" Now different{version}: {listed}. To take that over: certbridge events replay {row.id} --correct"
+    command = f"certbridge events replay {row.id} --correct --reason TEXT"
+    return f" Now different{version}: {listed}. To take that over: {command}"
 
 
 def _quoted(value: str) -> str:

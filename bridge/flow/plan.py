@@ -16,7 +16,7 @@ Occasion = Literal["issued", "corrected", "revoked"]
 MAIL = "mail"
 TEST_MAIL = "test-mail"
 WRITE_BACK = "write_back"
-MAIL_NOT_SET_UP = "Mail is not set up: set `mail:` in the configuration, then replay this delivery."
+MAIL_NOT_SET_UP = "Mail is not set up: set `mail:` in the configuration, then: certbridge outbox replay --held"
 
 
 def test_mode(title: str) -> str:

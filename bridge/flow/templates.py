@@ -21,6 +21,8 @@ from bridge.store.engine import Store, Transaction
 log = structlog.get_logger(__name__)
 
 KIND = "template"
+REFUSED = 60.0
+"""Seconds that a refused template is taken for broken without drawing it again."""
 SETTLED = 2.0
 """Seconds that an edited template must lie still before it is looked at."""
 
@@ -38,7 +40,11 @@ class Templates:
     """Template name to what is wrong with its files now; the version in force stays in use."""
     _by_sha: dict[str, TemplateBundle] = field(default_factory=dict)
     _active: dict[str, str] = field(default_factory=dict)
+    _refused: dict[str, tuple[float, Sequence[Problem]]] = field(default_factory=dict)
+    _looking: dict[str, threading.Lock] = field(default_factory=dict)
+    """One for each template, held while its files are looked at."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    """For the dictionaries; never held while anything is drawn."""
 
     def version(self, name: str) -> str:
         """Returns the hash of the version in force; a broken edit never replaces a working one.
@@ -46,9 +52,20 @@ class Templates:
         Raises ConfigError naming what is wrong with a template that never worked.
         """
         with self._lock:
-            if name not in self._active:
-                self._active[name] = self._newest(name)
-            return self._active[name]
+            known = self._active.get(name)
+            looking = self._looking.setdefault(name, threading.Lock())
+        if known is not None:
+            return known
+        # Drawing a sample may take a minute when the template has no end: whoever prints another one, and the loop
+        # that claims all work, must not wait for that.
+        with looking:
+            with self._lock:
+                known = self._active.get(name)
+            if known is None:
+                known = self._newest(name)
+                with self._lock:
+                    self._active[name] = known
+            return known
 
     def refresh(self) -> None:
         """Forgets which versions are in force, so that edited files are read again; called on a schedule."""
@@ -77,7 +94,7 @@ class Templates:
             bundle = load_template(name, self.folder)
             if kept is not None and (bundle.sha256 == kept.sha256 or self._being_saved(name)):
                 return kept.sha256
-            if problems := self.check(bundle):
+            if problems := self._looked_at(bundle):
                 raise ConfigError(problems)
         except ConfigError as error:
             if kept is None:
@@ -88,6 +105,16 @@ class Templates:
             return kept.sha256
         self.problems.pop(name, None)
         return self._put_in_force(name, bundle)
+
+    def _looked_at(self, bundle: TemplateBundle) -> Sequence[Problem]:
+        """Returns what is wrong with a template; one that was refused is not drawn again for a while."""
+        refused = self._refused.get(bundle.sha256)
+        if refused is not None and time.monotonic() - refused[0] < REFUSED:
+            return refused[1]
+        problems = self.check(bundle)
+        if problems:
+            self._refused = {bundle.sha256: (time.monotonic(), problems)}
+        return problems
 
     def _being_saved(self, name: str) -> bool:
         """Tells whether a file of the template changed a moment ago: editors empty a file before they write it."""
@@ -108,5 +135,6 @@ class Templates:
             return sha
 
         sha = self.store.transact(write)
-        self._by_sha[sha] = bundle
+        with self._lock:
+            self._by_sha[sha] = bundle
         return sha

@@ -85,8 +85,8 @@ def _field_texts(fields: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 def _check(label: str, text: str) -> None:
     if not text:
         raise HeldError(
-            f"A certificate cannot be made: {label} is empty. Correct it at the source and replay the event, or release "
-            "it with a value.",
+            f"A certificate cannot be made: {label} is empty. Correct it at the source and replay the event, or "
+            "release it with a value.",
             code="missing_text",
         )
     if len(text) > MAX_LENGTH:

@@ -304,6 +304,12 @@ def cancel(tx: Transaction, row_id: int, *, actor: str, reason: str) -> InboxRow
     return _existing(tx, row_id)
 
 
+def explain(tx: Transaction, row_id: int, reason: str) -> None:
+    """Gives a row that is done another reason."""
+    done = and_(inbox.c.id == row_id, inbox.c.state == State.DONE.value)
+    queue.change(tx, inbox, done, {"reason": reason[: queue.REASON_LENGTH]})
+
+
 def get(tx: Transaction, row_id: int) -> InboxRow | None:
     """Returns one row."""
     row = tx.connection.execute(select(inbox).where(inbox.c.id == row_id)).mappings().one_or_none()

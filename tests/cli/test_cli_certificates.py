@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,8 @@ def test_revoking_asks_first_and_changes_nothing_on_no(issued: School) -> None:
         (("--set", "expires=2027-01-01", "--reason", "r"), 2, "did you mean expires_on?"),
         (("--set", "completed_on=tomorrow", "--reason", "r"), 1, "'tomorrow' is not a date; write it as 2026-11-23."),
         (("--set", "recipient.name=Maria Silva", "--reason", "r"), 1, "Nothing would change"),
+        (("--set", "expires_on=2026-02-13", "--reason", "r"), 1, "2026-02-13 is before the completion on 2026-02-14"),
+        (("--set", "completed_on=2029-01-01", "--reason", "r"), 1, "2028-02-14 is before the completion on 2029-01-01"),
         (("--set", "recipient.name=\u674e", "--reason", "r"), 1, "U+674E"),
     ],
 )
@@ -152,3 +155,76 @@ def test_a_wrong_correction_says_what_to_write(busy: School, words: tuple[str, .
     assert result.exit_code == code, result.output
     assert said in result.output
     assert only_certificate(busy)["version"] == 1
+
+
+def test_what_can_be_corrected_or_set_is_what_the_flow_knows() -> None:
+    from bridge.cli import certificates, events
+    from bridge.core.mapping import OVERRIDES
+    from bridge.flow.compare import WORDS, words_of
+    from bridge.issuing.template import load_template
+    from bridge.issuing.words import sample_job
+
+    assert certificates.correctable() == tuple(WORDS)
+    assert {*events.words(), "released"} == set(OVERRIDES)
+    said = words_of(sample_job(load_template("classic", None)).certificate.data)
+    assert [word for word in said if not word.startswith("fields.")] == list(WORDS)
+
+
+def test_the_list_goes_on_where_the_last_page_ended(school: School) -> None:
+    for number, name in enumerate(("Ana", "Bea", "Eva"), start=1):
+        school.arrives(completed(name, user=number, event=f"e-{number}"))
+
+    def names(*words: str) -> list[str]:
+        found = school.json("certificates", "list", *words)
+        assert isinstance(found, list)
+        return [one["recipient"]["name"] for one in found]
+
+    assert names() == ["Eva Silva", "Bea Silva", "Ana Silva"]
+    page = school.certbridge("certificates", "list", "--limit", "2").output
+    hint = "Older ones: certbridge certificates list --before "
+    last = page.partition(hint)[2].split()[0]
+    assert names("--before", last) == ["Ana Silva"]
+    assert names("--before", last.lower(), "--text", "eva") == []
+    assert "It is typed correctly" in school.certbridge("certificates", "list", "--before", certificate_id.new()).stderr
+
+
+# -- once more --------------------------------------------------------------------------------------
+
+
+def mail_ids(school: School) -> list[str]:
+    """The names of the mails' files, which are made from their Message-IDs."""
+    return sorted(path.name for path in (school.folder / "mail").glob("*.eml"))
+
+
+def test_the_mail_of_a_certificate_can_be_had_once_more_with_the_same_message_id(issued: School) -> None:
+    identifier, before = only_certificate(issued)["id"], mail_ids(issued)
+    shutil.rmtree(issued.folder / "mail")
+    for _ in range(2):
+        result = issued.certbridge("certificates", "replay", identifier, "--mail")
+        assert result.exit_code == 0, result.output
+    assert mail_ids(issued) == before
+    shown = issued.json("certificates", "show", identifier)
+    assert isinstance(shown, dict)
+    assert [row["state"] for row in shown["deliveries"]] == ["done"] * 3
+    resent = [line for line in shown["history"] if line["kind"] == "certificate.resent"]
+    assert [(line["actor"], line["data"]["version"]) for line in resent] == [(actor(), 1)] * 2
+
+
+def test_what_is_sent_once_more_is_what_the_learner_was_last_told(issued: School) -> None:
+    identifier = only_certificate(issued)["id"]
+    correction = ("--set", "recipient.name=Maria da Silva", "--reason", "married")
+    assert issued.certbridge("certificates", "correct", identifier, *correction).exit_code == 0
+    corrected = mail_ids(issued)
+    assert issued.certbridge("certificates", "replay", identifier).exit_code == 0
+    assert mail_ids(issued) == corrected
+    assert issued.certbridge("certificates", "revoke", identifier, "--reason", "mistake", "--yes").exit_code == 0
+    revoked = mail_ids(issued)
+    assert issued.certbridge("certificates", "replay", identifier).exit_code == 0
+    assert mail_ids(issued) == revoked
+
+
+def test_a_write_back_that_does_not_exist_cannot_be_had_once_more(issued: School) -> None:
+    result = issued.certbridge("certificates", "replay", only_certificate(issued)["id"], "--write-back")
+    assert result.exit_code == 1
+    assert "nothing to send again: school has no write-back" in result.stderr
+    assert issued.certbridge("certificates", "replay", certificate_id.new()).exit_code == 1

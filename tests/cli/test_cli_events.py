@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli_school import HOSTILE, School, completed
+from rich.console import Console
 
+from bridge.cli import replaying
 from bridge.cli.session import actor
 
 
@@ -213,7 +217,7 @@ def test_one_unknown_number_does_not_stop_the_others(school: School) -> None:
 
 def test_all_failed_events_can_be_replayed_at_once(school: School) -> None:
     school.arrives(b"{nope")
-    result = school.certbridge("events", "replay", "--failed")
+    result = school.certbridge("events", "replay", "--failed", "--yes")
     assert result.exit_code == 0
     assert "a request that cannot be read" in result.output
     assert "No event has failed." in School(_fresh(school)).certbridge("events", "replay", "--failed").output
@@ -225,9 +229,152 @@ def _fresh(school: School) -> Path:
     return make_school(school.folder.parent / "another").folder
 
 
-@pytest.mark.parametrize("words", [(), ("1", "--failed"), ("1", "--source", "school")])
-def test_a_replay_needs_numbers_or_failed(busy: School, words: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("1", "--failed"),
+        ("1", "--held"),
+        ("1", "--source", "school"),
+        ("1", "--correct"),
+        ("1", "--reason", "r"),
+        ("1", "--no-mail"),
+        ("1", "--correct", "--resend", "--reason", "r"),
+        ("--held", "--resend"),
+        ("--failed", "--correct", "--reason", "r"),
+    ],
+    ids=" ".join,
+)
+def test_a_replay_refuses_what_does_not_go_together(busy: School, words: tuple[str, ...]) -> None:
     assert busy.certbridge("events", "replay", *words).exit_code == 2
+
+
+def test_all_that_wait_are_counted_first_and_replayed_only_on_yes(school: School) -> None:
+    school.arrives(completed("X", "", event="e-1"))
+    school.arrives(completed(course=7, title="Knitting", event="e-2"))
+    school.arrives(b"{nope")
+    school.arrives(completed(event="e-4"))
+    mapping = school.folder / "mappings" / "school.yaml"
+    mapping.write_text(mapping.read_text() + "  7: Knitting for Beginners\n")
+    no = school.certbridge("events", "replay", "--held", "--failed", "--source", "school", input="n\n")
+    assert no.exit_code == 130
+    assert "3 events (school: 1 failed, school: 2 held). Replay?" in no.output
+    assert [row["state"] for row in rows(school)] == ["done", "failed", "held", "held"]
+    yes = school.certbridge("events", "replay", "--held", input="y\n")
+    assert yes.exit_code == 0, yes.output
+    assert [row["state"] for row in rows(school)] == ["done", "failed", "done", "held"]
+    assert len(replayed(school, 2)) == 1
+    assert replayed(school, 3) == replayed(school, 4) == []
+
+
+def rows(school: School) -> list[dict[str, Any]]:
+    found = school.json("events", "list")
+    assert isinstance(found, list)
+    return found
+
+
+def replayed(school: School, number: int) -> list[dict[str, Any]]:
+    """The lines of history that say so."""
+    shown = school.json("events", "show", str(number))
+    assert isinstance(shown, dict)
+    return [line for line in shown["history"] if line["kind"] == "event.replayed"]
+
+
+def test_a_long_replay_takes_all_shows_how_far_it_is_and_lists_what_needs_a_person(
+    school: School, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replaying, "SHOWN", 5)
+    shown = io.StringIO()
+    screen = Console(file=shown, force_terminal=True, width=90, _environ={"TERM": "xterm"})
+    monkeypatch.setattr(replaying, "_stderr", lambda: screen)
+    for number in range(replaying.LONG):
+        school.arrives(completed("X", "", user=2000 + number, event=f"e-{number}"), work=False)
+    assert school.certbridge("events", "replay", "1").exit_code == 0
+    school.arrives(completed("X", "", user=1999, event="e-x"))
+    result = school.certbridge("events", "replay", "--held", "--yes")
+    assert result.exit_code == 0, result.output
+    assert f"{replaying.LONG + 1:,} replayed: {replaying.LONG + 1:,} held." in result.output
+    assert result.output.count("looks incomplete") == 5
+    assert f"{replaying.LONG + 1}/{replaying.LONG + 1}" in shown.getvalue()
+
+
+# -- compare, correct, resend -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def married(school: School) -> School:
+    """A certificate for Maria Silva, whose course has another title in the mapping by now."""
+    school.arrives(completed())
+    mapping = school.folder / "mappings" / "school.yaml"
+    mapping.write_text(mapping.read_text().replace("68: Fire Safety", "68: Fire Safety, Level 1"))
+    return school
+
+
+def test_a_replay_says_what_is_different_from_the_certificate_and_changes_nothing(married: School) -> None:
+    result = married.certbridge("events", "replay", "1")
+    said = " ".join(result.output.split())
+    assert "Now different: course.title 'Fire Safety' → 'Fire Safety, Level 1'." in said
+    (row,) = rows(married)
+    assert (row["state"], row["code"]) == ("done", "already_issued")
+    assert row["reason"].endswith("To take that over: certbridge events replay 1 --correct --reason TEXT")
+    assert versions(married) == ["Fire Safety"]
+
+
+def test_a_replay_that_finds_no_difference_says_none(school: School) -> None:
+    school.arrives(completed())
+    assert school.certbridge("events", "replay", "1").exit_code == 0
+    assert "different" not in rows(school)[0]["reason"]
+
+
+def versions(school: School) -> list[str]:
+    """The course titles of every version of the only certificate."""
+    (one,) = school.json("certificates", "list")  # type: ignore[misc]
+    shown = school.json("certificates", "show", one["id"])
+    assert isinstance(shown, dict)
+    return [said["data"]["course"]["title"] for said in shown["versions"]]
+
+
+def test_a_replay_that_corrects_makes_a_new_version_with_the_reason_and_says_so(married: School) -> None:
+    result = married.certbridge("events", "replay", "1", "--correct", "--reason", "the course got levels")
+    assert result.exit_code == 0, result.output
+    assert "is corrected, version 2." in result.output
+    assert versions(married) == ["Fire Safety", "Fire Safety, Level 1"]
+    assert rows(married)[0]["reason"].endswith("says this since version 2.")
+    history = married.json("events", "show", "1")
+    assert isinstance(history, dict)
+    assert [row["state"] for row in history["certificate_deliveries"]] == ["done", "done"]
+    again = married.certbridge("events", "replay", "1", "--correct", "--reason", "once more")
+    assert again.exit_code == 0
+    assert "its certificate says all of this already" in again.output
+    assert len(versions(married)) == 2
+
+
+def test_a_replay_can_correct_without_writing_to_the_learner(married: School) -> None:
+    words = ("--correct", "--no-mail", "--reason", "the course got levels")
+    assert married.certbridge("events", "replay", "1", *words).exit_code == 0
+    assert [row["state"] for row in married.json("outbox", "list")] == ["ignored", "done"]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("words", [("--correct", "--reason", "r"), ("--resend",)], ids=" ".join)
+def test_what_has_no_certificate_can_be_neither_corrected_nor_sent_again(
+    school: School, words: tuple[str, ...]
+) -> None:
+    school.arrives(completed("X", ""))
+    result = school.certbridge("events", "replay", "1", *words)
+    assert result.exit_code == 1
+    assert "Event 1 has no certificate yet." in result.stderr
+    assert replayed(school, 1) == []
+
+
+def test_a_replay_can_send_the_mail_again_with_the_same_message_id(school: School) -> None:
+    school.arrives(completed())
+    (before,) = (school.folder / "mail").glob("*.eml")
+    before.unlink()
+    result = school.certbridge("events", "replay", "1", "--resend")
+    assert result.exit_code == 0, result.output
+    assert "sent again: delivery 2." in result.output
+    assert before.exists()
+    assert [row["state"] for row in school.json("outbox", "list")] == ["done", "done"]  # type: ignore[union-attr]
 
 
 def test_a_cancelled_event_ends_with_its_reason(school: School) -> None:

@@ -6,6 +6,9 @@ import shutil
 import pytest
 from cli_school import School, completed
 
+from bridge.app import open_bridge, read_config
+from bridge.store import tables
+
 
 @pytest.fixture
 def stuck(school: School) -> School:
@@ -77,6 +80,52 @@ def test_unknown_numbers_are_refused_and_named(busy: School) -> None:
     assert result.exit_code == 1
     assert json.loads(result.stdout)["refused"] == ["There is no delivery 9."]
     assert busy.certbridge("outbox", "replay").exit_code == 2
+
+
+def test_all_that_wait_are_counted_first_and_sent_only_on_yes(stuck: School) -> None:
+    school = stuck
+    school.arrives(completed("Ana", "Costa", user=1002, event="e-2"))
+    (school.folder / "mail").unlink()
+    end(school, 1, "held", "mail_login")
+    end(school, 2, "failed", "smtp_550")
+
+    def states() -> list[str]:
+        found = school.json("outbox", "list")
+        assert isinstance(found, list)
+        return [row["state"] for row in found]
+
+    assert school.certbridge("outbox", "replay", "--held", "--destination", "school", "--yes").output == (
+        "No delivery is held.\n"
+    )
+    no = school.certbridge("outbox", "replay", "--held", "--failed", input="n\n")
+    assert no.exit_code == 130
+    assert "2 deliveries (mail: 1 failed, mail: 1 held). Replay?" in no.output
+    assert states() == ["failed", "held"]
+    assert school.certbridge("outbox", "replay", "--held", "--destination", "mail", input="y\n").exit_code == 0
+    assert states() == ["failed", "done"]
+    assert school.certbridge("outbox", "replay", "--failed", "--yes").exit_code == 0
+    assert states() == ["done", "done"]
+
+
+def test_a_destination_that_does_not_exist_is_answered_with_those_that_do(busy: School) -> None:
+    result = busy.certbridge("outbox", "replay", "--held", "--destination", "shcool")
+    assert result.exit_code == 2
+    assert "did you mean school?" in result.output
+    assert busy.certbridge("outbox", "replay", "1", "--destination", "mail").exit_code == 2
+    assert busy.certbridge("outbox", "replay", "1", "--held").exit_code == 2
+
+
+def test_a_step_behind_a_stuck_one_is_left_to_follow_by_itself(stuck: School) -> None:
+    end(stuck, 1, "held", "waits_for")
+    assert stuck.certbridge("outbox", "replay", "--held", "--yes").output == "No delivery is held.\n"
+
+
+def end(school: School, number: int, state: str, code: str) -> None:
+    """Lets a delivery stand as if that had become of it."""
+    values = {"state": state, "code": code, "reason": "tried in vain", "due_at": None}
+    with open_bridge(read_config(school.config, {}), role="command") as bridge:
+        row = tables.outbox.update().where(tables.outbox.c.id == number).values(values)
+        bridge.store.transact(lambda tx: tx.connection.execute(row).rowcount)
 
 
 def test_nothing_failed_is_said(busy: School) -> None:

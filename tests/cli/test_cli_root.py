@@ -147,12 +147,6 @@ def test_each_way_to_end_has_its_exit_code(error: BaseException, code: int) -> N
     assert ended(fail) == code
 
 
-def test_the_words_that_can_be_set_are_those_the_flow_knows() -> None:
-    # The command line names them itself, so that `--help` need not load the flow.
-    from bridge.cli.certificates import CORRECTABLE
-    from bridge.cli.events import WORDS
-    from bridge.core.mapping import OVERRIDES
-    from bridge.flow import amend
-
-    assert set(CORRECTABLE) == set(amend.WORDS)
-    assert {*WORDS, "released"} == set(OVERRIDES)
+def test_no_line_of_the_list_of_commands_wraps_at_eighty_columns() -> None:
+    listed = run("--help", COLUMNS="80").stdout.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
+    assert [line.split()[0] for line in listed] == list(COMMANDS)

@@ -91,7 +91,9 @@ def test_check_finds_a_mapping_for_another_kind_of_system(school: School) -> Non
 def test_check_says_when_a_template_prints_what_nobody_gives(school: School) -> None:
     template = school.folder / "templates" / "safety"
     template.mkdir(parents=True)
-    (template / "certificate.html").write_text("<p>{{ name }} {{ fields.trainer }} {{ fields.hours }}</p>")
+    (template / "certificate.html").write_text(
+        "<p>{{ name }} {{ course }} {{ certificate_id }} {{ fields.trainer }} {{ fields.hours }}</p>"
+    )
     mapping = school.folder / "mappings" / "school.yaml"
     mapping.write_text(mapping.read_text().replace("valid_for", "template: safety\n  valid_for"))
     warnings = school.json("check")["sources"][0]["warnings"]  # type: ignore[index, call-overload]

@@ -18,6 +18,8 @@ from bridge.core.recipients import clean_name, incomplete, read_address, tidy_ad
         ("maria@acme.example x", "it is an e-mail address"),
         ("maria.silva", "it is the first part of the e-mail address"),
         ("王", "it is one word"),
+        ("Claim it at http://evil.example/x", "it holds a web address"),
+        ("Visit WWW.evil.example", "it holds a web address"),
     ],
 )
 def test_says_why_a_name_looks_incomplete(name: str, reason: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from crash_daemon import Daemon
-from crash_site import Site, assert_no_children_left, assert_sound
+from crash_site import Site, assert_no_children_left, assert_sound, live_leases
 from crash_vendor import Moment
 
 from bridge.demo.stage import MOODLE, THINKIFIC
@@ -65,6 +65,7 @@ def test_sigterm_ends_an_idle_daemon_and_leaves_no_write_ahead_log(site: Site) -
     assert daemon.stop() == 0
     assert_no_children_left(children)
     assert "Traceback" not in daemon.log()
+    assert [row["name"] for row in live_leases(site.look()) if row["name"].startswith("daemon:")] == []
     assert [path.name for path in site.stands.folder.parent.rglob("*-wal") if path.stat().st_size] == []
 
 

@@ -141,7 +141,9 @@ def test_without_mail_set_up_the_delivery_is_held_and_replaying_it_later_sends_i
         release(rig, number)
         row = rig.delivery("mail")
         assert (row.state, row.code) == (State.HELD, "mail_not_set_up")
-        assert row.reason == "Mail is not set up: set `mail:` in the configuration, then replay this delivery."
+        assert (
+            row.reason == "Mail is not set up: set `mail:` in the configuration, then: certbridge outbox replay --held"
+        )
         assert rig.delivery("write_back").state is State.DONE
         replay(rig, row.id)
         assert (rig.delivery("mail").state, rig.delivery("mail").code) == (State.HELD, "mail_not_set_up")

@@ -117,17 +117,6 @@ def test_an_authentic_body_nobody_can_read_is_kept_as_failed_with_its_reason(by_
     assert by_address.post("moodle", sample(COMPLETED)[0], token=URL_TOKEN).status == 200
 
 
-def test_replaying_what_nobody_can_read_says_so_again(by_address: Rig) -> None:
-    number = by_address.post("moodle", b'{"a": NaN}', token=URL_TOKEN).event
-    by_address.bridge.store.transact(lambda tx: inbox.replay(tx, number, actor="test"))
-    by_address.bridge.workers.wake()
-    by_address.wait_settled()
-    row = by_address.event(number)
-    assert (row.state, row.code) == (State.FAILED, "unreadable")
-    assert row.reason
-    assert "Have the source send it again" in row.reason
-
-
 def test_a_fault_of_ours_while_reading_keeps_the_request(live: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(_: object) -> None:
         raise KeyError("oops")

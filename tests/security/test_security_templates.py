@@ -15,9 +15,9 @@ from flow.rig import Rig
 from security.attack import completion, posted
 
 from bridge.app import check
-from bridge.core.errors import ConfigError
+from bridge.core.errors import ConfigError, Problem
 from bridge.core.models import State
-from bridge.issuing.template import load_template
+from bridge.issuing.template import TemplateBundle, load_template
 from bridge.store import inbox
 
 STOPPED = (State.RETRYING, State.FAILED, State.HELD)
@@ -26,7 +26,6 @@ HONEST = "<p>{{ name }} {{ course }} {{ certificate_id }}</p>"
 BOMBS = {
     "colspan": '<table><tr><td colspan="100000000">{{ name }}</td></tr></table>',
     "loop": "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}{{ name }}",
-    "string": '{{ "a" * 10 ** 9 }}{{ name }}',
     "range": "{{ range(10 ** 9) | list | length }}{{ name }}",
     "nesting": "<div>" * 3000 + "{{ name }}" + "</div>" * 3000,
     "long word": "{{ name }}<p>" + "W" * 100_000 + "</p>",
@@ -97,6 +96,35 @@ def test_a_bomb_in_a_template_ends_its_process_and_nothing_else(rig: Rig) -> Non
             assert row.state in (State.FAILED, State.HELD), (name, row.reason)
             assert "bomb-" in (row.reason or "")
         others_go_on(rig)
+
+
+def test_a_template_that_is_looked_at_keeps_nobody_else_waiting(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_templates(rig, [""])
+    looking, go_on = threading.Event(), threading.Event()
+    with rig.running():
+        (row,) = ended(rig, [complete(rig, 99)])
+        assert row.state is State.DONE
+        templates = rig.bridge.templates
+        check = templates.check
+
+        def slow(bundle: TemplateBundle) -> Sequence[Problem]:
+            looking.set()
+            assert go_on.wait(30)
+            return list(check(bundle))
+
+        monkeypatch.setattr(templates, "check", slow)
+        number = complete(rig, 0)
+        try:
+            assert looking.wait(30)
+            for work in (templates.refresh, lambda: templates.version("classic")):
+                thread = threading.Thread(target=work)
+                thread.start()
+                thread.join(20)
+                assert not thread.is_alive()
+        finally:
+            go_on.set()
+        (row,) = ended(rig, [number])
+        assert row.state is State.DONE, row.reason
 
 
 def test_pictures_that_unfold_are_stopped_or_drawn_within_the_limits(rig: Rig) -> None:

@@ -189,11 +189,11 @@ def advice(row: InboxRow) -> str | None:
         case State.HELD:
             return (
                 f"To issue it: certbridge events release {number} --reason TEXT   (--set recipient.name=… corrects)\n"
-                f"After a change at the source or in the mapping: certbridge events replay {number}   (asks the source again)\n"
+                f"Corrected at the source or in the mapping: certbridge events replay {number}   (asks the source)\n"
                 f"To leave it: certbridge events cancel {number} --reason TEXT"
             )
         case State.FAILED:
-            return f"When the cause is mended: certbridge events replay {number}   (asks the source again)"
+            return f"When the cause is mended: certbridge events replay {number}   (asks the source)"
         case State.IGNORED | State.CANCELLED if row.code not in ("event_type", "not_wanted"):
             return f"After a change of mind or of the mapping: certbridge events replay {number}"
         case State.READY | State.RUNNING:
