@@ -143,8 +143,8 @@ def _ascii_domain(domain: str, shown: str) -> str:
 def _no_address(text: str) -> HeldError:
     return HeldError(
         f"{header_text(text, 80)!r} is not one mail address that mail servers accept."
-        " The learner's: certbridge certificates correct ID --set recipient.email=ADDRESS --reason TEXT sends anew."
-        " One of yours: mend configuration or mapping, then: certbridge events replay N --resend",
+        " Correct it: certbridge certificates correct ID --set recipient.email=… --reason TEXT"
+        " (a copy's: in the mapping, then certbridge events replay N --resend).",
         code="mail_address",
     )
 

@@ -24,8 +24,8 @@ def clean_name(text: str) -> str:
 def incomplete(name: str, email: str | None = None) -> str | None:
     """Says why a name looks incomplete, or None when it looks complete.
 
-    Incomplete: empty, with digits, an @ or a web address, the part of the address before the @, one word (unless it is written in
-    Chinese, Japanese or Korean with at least two signs), initials only. Capitals alone are not a reason.
+    Incomplete: empty, with digits, an @ or a web address, the part of the address before the @, one word (unless it is
+    written in Chinese, Japanese or Korean with at least two signs), initials only. Capitals alone are not a reason.
     """
     words = name.split()
     if not words:

@@ -34,9 +34,7 @@ def register(app: Flask, doors: Doors) -> None:
     def unexpected(error: Exception) -> Response:
         # Flask's own log line names the path, and a traceback with local values would show it too: it may hold a token.
         log.error("unexpected", door=request.endpoint, trace="".join(traceback.format_exception(error)))
-        return _answer(
-            InternalServerError("Something went wrong here. It was noted; please try again later."), doors
-        )
+        return _answer(InternalServerError("Something went wrong here. It was noted; please try again later."), doors)
 
 
 def _answer(error: HTTPException, doors: Doors) -> Response:

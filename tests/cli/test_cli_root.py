@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -150,3 +151,24 @@ def test_each_way_to_end_has_its_exit_code(error: BaseException, code: int) -> N
 def test_no_line_of_the_list_of_commands_wraps_at_eighty_columns() -> None:
     listed = run("--help", COLUMNS="80").stdout.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
     assert [line.split()[0] for line in listed] == list(COMMANDS)
+
+
+def test_every_command_a_message_names_exists_with_its_options() -> None:
+    root = Path(__file__).parents[2]
+    named = set()
+    for path in [*(root / "bridge").rglob("*.py"), *(root / "connectors").rglob("*.py")]:
+        text = re.sub(r'"\s*\n\s*f?"', "", path.read_text(encoding="utf-8"))
+        named |= set(re.findall(r"certbridge (events|outbox|certificates|sources) (\w+)([^`\n.;,()]*)", text))
+    assert ("outbox", "replay", " --held") in {(group, word, rest.rstrip('"')) for group, word, rest in named}
+    for group, word, rest in named:
+        command = certbridge.get_command(click.Context(certbridge), group)
+        assert isinstance(command, click.Group)
+        assert word in command.commands, f"certbridge {group} {word}"
+        known = {option for one in command.commands[word].params for option in (*one.opts, *one.secondary_opts)}
+        assert set(re.findall(r"--[a-z-]+", rest)) <= known, f"certbridge {group} {word}{rest}"
+
+
+def test_no_message_about_a_delivery_speaks_of_releasing_it() -> None:
+    root = Path(__file__).parents[2]
+    for path in (root / "bridge" / "clients").rglob("*.py"):
+        assert "then release" not in path.read_text(encoding="utf-8"), path

@@ -28,7 +28,8 @@ def test_init_writes_everything_a_first_start_needs(tmp_path: Path) -> None:
 
 
 def test_what_init_wrote_needs_only_what_nobody_else_can_know(tmp_path: Path) -> None:
-    run("init", str(tmp_path / "new"), "--connector", "thinkific")
+    said = run("init", str(tmp_path / "new"), "--connector", "thinkific").output
+    assert "names the lines to fill in, and every mistake at once" in said
     config = tmp_path / "new" / "config.yaml"
     result = run("-c", str(config), "check")
     assert result.exit_code == 1

@@ -62,7 +62,9 @@ def test_retry_after_may_be_a_date() -> None:
     assert retry_after({"retry-after": "Mon, 23 Nov 2026 09:00:00 GMT"}, now=now) == 0
 
 
-@pytest.mark.parametrize("value", ["", "soon", "1.5e3", "9" * 400, "9" * 5000, "²", "Mon, 23 Nov 99999999999999 10:02:00 GMT"])
+@pytest.mark.parametrize(
+    "value", ["", "soon", "1.5e3", "9" * 400, "9" * 5000, "²", "Mon, 23 Nov 99999999999999 10:02:00 GMT"]
+)
 def test_an_unreadable_retry_after_is_none(value: str) -> None:
     assert retry_after({"retry-after": value}) is None
 

@@ -39,7 +39,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Silence:
-    """Lets no call to Moodle through before it is told to; each call waits for its own word."""
+    """Lets none of the first two calls to Moodle through before it is told to; each waits for its own word."""
 
     def __init__(self, rig: Rig) -> None:
         self.asked = threading.Semaphore(0)
@@ -47,10 +47,11 @@ class Silence:
         rig.moodle.interceptor = self._intercept
 
     def _intercept(self, call: Call, respond: Callable[[], Answer], wire: Wire) -> Answer:
-        word = threading.Event()
-        self._words.append(word)
-        self.asked.release()
-        word.wait(10 * PATIENCE)
+        if len(self._words) < 2:
+            word = threading.Event()
+            self._words.append(word)
+            self.asked.release()
+            word.wait(10 * PATIENCE)
         return respond()
 
     def wait(self) -> None:
@@ -71,6 +72,13 @@ def silence(rig: Rig) -> Iterator[Silence]:
     made = Silence(rig)
     yield made
     made.end(rig)
+
+
+@pytest.fixture
+def patient(rig: Rig) -> None:
+    """A bridge that waits for Moodle far longer than a test waits for the bridge, and at its end one second."""
+    rig.set("limits", {"read_seconds": 300, "request_seconds": 600, "render_workers": 1})
+    rig.set("server.stop_seconds", 1)
 
 
 def receive(bridge: Bridge, number: int = 1, source: str = "moodle") -> int:
@@ -97,7 +105,7 @@ def state(bridge: Bridge, number: int) -> State:
 
 
 def test_the_heartbeat_survives_an_error_nobody_expected(
-    rig: Rig, silence: Silence, quick: None, monkeypatch: pytest.MonkeyPatch
+    rig: Rig, silence: Silence, patient: None, quick: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, beats = inbox.renew, []
 
@@ -118,7 +126,7 @@ def test_the_heartbeat_survives_an_error_nobody_expected(
 
 
 def test_a_row_that_was_lost_and_claimed_again_by_the_same_process_keeps_its_new_lease_renewed(
-    rig: Rig, silence: Silence
+    rig: Rig, silence: Silence, patient: None
 ) -> None:
     with rig.running():
         number = rig.post_sample(COMPLETED).event
@@ -300,13 +308,6 @@ with running(read_config(Path(sys.argv[1]), {})) as run:
     print(run.server.port, flush=True)
     sys.stdin.readline()
 """
-
-
-@pytest.fixture
-def patient(rig: Rig) -> None:
-    """A bridge that waits for Moodle far longer than a test waits for the bridge."""
-    rig.set("limits", {"read_seconds": 300, "request_seconds": 600, "render_workers": 1})
-    rig.set("server.stop_seconds", 1)
 
 
 def test_a_daemon_ends_in_time_although_a_vendor_never_answers(rig: Rig, silence: Silence, patient: None) -> None:

@@ -240,16 +240,30 @@ def test_replay_starts_afresh_and_keeps_what_was_fetched_unless_asked(store: Sto
     record = SourceEvent(event_id="e1", event_type="t")
     store.transact(lambda tx: inbox.save_record(tx, row_id, row.lease_token or "", record))
     settle(store, row, State.FAILED, code="c", reason="r")
-    replayed = store.transact(lambda tx: inbox.replay(tx, row_id, actor="ana"))
+    replayed = store.transact(lambda tx: inbox.replay(tx, row_id, refetch=False, actor="ana"))
     assert (replayed.state, replayed.attempts, replayed.code, replayed.stage) == (State.READY, 0, None, "enriched")
     assert replayed.record == record
+    # By itself it asks again only for what stood still.
+    assert store.transact(lambda tx: inbox.replay(tx, row_id, actor="ana")).record == record
     refetched = store.transact(lambda tx: inbox.replay(tx, row_id, refetch=True, actor="ana"))
     assert (refetched.record, refetched.stage) == (None, "received")
     told = store.read(lambda tx: history.timeline(tx, inbox_id=row_id))
     assert [(line.kind, line.actor, line.data["from"]) for line in told] == [
         ("event.replayed", "ana", "failed"),
         ("event.replayed", "ana", "ready"),
+        ("event.replayed", "ana", "ready"),
     ]
+
+
+@pytest.mark.parametrize("state", [State.HELD, State.FAILED])
+def test_what_was_held_or_failed_asks_the_source_again_when_it_is_replayed(store: Store, state: State) -> None:
+    row_id = put(store, event("e1")).inbox_id
+    (row,) = claim(store)
+    record = SourceEvent(event_id="e1", event_type="t")
+    store.transact(lambda tx: inbox.save_record(tx, row_id, row.lease_token or "", record))
+    settle(store, row, state, code="c", reason="r")
+    replayed = store.transact(lambda tx: inbox.replay(tx, row_id, actor="ana"))
+    assert (replayed.record, replayed.stage) == (None, "received")
 
 
 def test_replay_refuses_what_is_being_worked_on(store: Store) -> None:
