@@ -287,7 +287,8 @@ def _assemble(config: Config, store: Store, *, daemon_running: bool) -> Bridge:
     node = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(2)}"
     connectors, redactor = discover_connectors(), Redactor(config.secrets())
     sources = _sources(config, connectors)
-    _register_sources(config, store)
+    if not daemon_running:  # beside a daemon that one says which sources there are, whatever was edited since
+        _register_sources(config, store)
     renderer = LazyRenderer(partial(_renderer, config))
     issuer = Issuer(name=config.issuer.name, url=config.issuer.url, email=config.issuer.email)
     return Bridge(
