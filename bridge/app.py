@@ -177,11 +177,11 @@ class Bridge:
     def workers(self) -> Workers:
         """The loop that drives the flow."""
         width = self.config.limits.workers
-        return Workers(self.store, self._clerk(), self.node, width, self.upkeep, self.presence.renew, self.woken)
+        return Workers(self.store, self._clerk(), self.node, width, self.presence.renew, self.woken)
 
     @cached_property
     def upkeep(self) -> Upkeep:
-        """What the loop sees to besides."""
+        """What is seen to on a schedule."""
         most = self.config.limits.waiting_events
         return Upkeep(self.store, self.mappings, self.templates, self.presence, REFRESH, most)
 

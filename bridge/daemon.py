@@ -46,6 +46,7 @@ class Running:
     def stop(self) -> None:
         """Ends in order: not ready, claim nothing, answer who is waiting, finish what is in work."""
         self._stopping.set()
+        self.bridge.upkeep.stop()
         # What is not done by then is taken over after its lease, by another node or by the next start.
         self.left = self.bridge.workers.stop(timeout=self.bridge.config.server.stop_seconds)
         if self.left:
@@ -64,6 +65,7 @@ def running(config: Config) -> Iterator[Running]:
         stopping = threading.Event()
         bridge.renderer()  # children start now, not with the first certificate
         bridge.workers.start()
+        bridge.upkeep.start()
         try:
             server = serve_web(
                 create_app(_doors(bridge, stopping)),
@@ -73,6 +75,7 @@ def running(config: Config) -> Iterator[Running]:
                 https=config.public_url.startswith("https:"),
             )
         except BaseException:
+            bridge.upkeep.stop()
             bridge.workers.stop(timeout=config.server.stop_seconds)
             raise
         run = Running(bridge, server, stopping)

@@ -39,8 +39,6 @@ class Workers:
     clerk: Clerk
     node: str
     width: int = LANE_WIDTH
-    beat: Callable[[], None] = lambda: None
-    """Called about once a second from the dispatcher: reloads mappings and templates."""
     pulse: Callable[[], None] = lambda: None
     """Called by the heartbeat, whether anything is in work or not: tells that this daemon lives."""
     woken: threading.Event = field(default_factory=threading.Event)
@@ -117,7 +115,6 @@ class Workers:
             self.woken.clear()
             found = False
             try:
-                self.beat()
                 found = self._dispatch()
             except UnavailableError as error:
                 log.warning("the store is not available", reason=str(error))
