@@ -31,7 +31,7 @@ from bridge.core.source import Source
 from bridge.flow.amend import Amending
 from bridge.flow.clerk import Clerk, Exchange
 from bridge.flow.issue import Issuing
-from bridge.flow.mappings import MappingFile, Mappings, read_mapping
+from bridge.flow.mappings import MappingFile, Mappings
 from bridge.flow.normalise import not_wanted
 from bridge.flow.plan import MAIL, TEST_MAIL, Planner
 from bridge.flow.presence import Presence, daemon_lives
@@ -79,27 +79,6 @@ def shipped_mapping(name: str) -> str | None:
     # Beside this package rather than by import: a folder `mappings` in the working directory must not hide it.
     file = Path(__file__).parents[1] / "mappings" / f"{name}.yaml"
     return file.read_text(encoding="utf-8") if file.is_file() else None
-
-
-def check(path: Path, environ: Mapping[str, str]) -> list[Problem]:
-    """Returns every problem of configuration, mappings and templates at once; empty when all is well."""
-    try:
-        config = read_config(path, environ)
-    except ConfigError as error:
-        return list(error.problems)
-    problems: list[Problem] = []
-    templates: set[str] = {"classic"}
-    for file in mapping_files(config).values():
-        try:
-            templates |= {course.template for course in read_mapping(file, shipped_mapping).courses()}
-        except MappingError as error:
-            problems += error.problems
-    for name in sorted(templates):
-        try:
-            problems += check_template(load_template(name, config.templates))
-        except ConfigError as error:
-            problems += error.problems
-    return problems
 
 
 def mapping_files(config: Config) -> dict[str, MappingFile]:

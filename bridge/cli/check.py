@@ -28,7 +28,7 @@ def check(session: Session, course: str | None, source: str | None, as_json: boo
     if course is not None:
         _explain(session, course, session.source(source) if source else None, as_json=as_json)
         return
-    from bridge.app import check as find_problems
+    from bridge.cli.checked import problems as find_problems
 
     problems = find_problems(session.path, os.environ)
     if as_json:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from bridge.app import mapping_files, shipped_mapping
+from bridge.app import mapping_files, read_config, shipped_mapping
 from bridge.config import Config, SourceConfig, live_refusals
-from bridge.core.mapping import CourseListing, Mapping
-from bridge.flow.mappings import read_mapping
+from bridge.core import document
+from bridge.core.errors import ConfigError, MappingError, Problem
+from bridge.core.mapping import CourseListing
+from bridge.core.mapping import Mapping as CompiledMapping
+from bridge.flow.mappings import MappingFile, read_mapping
+from bridge.issuing.renderer import check_template
+from bridge.issuing.template import load_template
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +36,50 @@ class CheckedSource:
         return sum(1 for course in self.courses if course.key)
 
 
-def compiled(config: Config, source: str) -> Mapping:
+def compiled(config: Config, source: str) -> CompiledMapping:
     """Returns the mapping of a source as its file says now. Raises MappingError."""
     return read_mapping(mapping_files(config)[source], shipped_mapping)
+
+
+def problems(path: Path, environ: Mapping[str, str]) -> list[Problem]:
+    """Returns every problem of configuration, mappings and templates at once; empty when all is well."""
+    found: list[Problem] = []
+    templates: set[str] = {"classic"}
+    folder = path.parent / "templates"
+    try:
+        config = read_config(path, environ)
+        files, folder = mapping_files(config), config.templates
+    except ConfigError as error:
+        found += error.problems
+        files = _guessed_files(path)
+    for file in files.values():
+        try:
+            templates |= {course.template for course in read_mapping(file, shipped_mapping).courses()}
+        except MappingError as error:
+            found += error.problems
+    for name in sorted(templates):
+        try:
+            found += check_template(load_template(name, folder))
+        except ConfigError as error:
+            found += error.problems
+    return found
+
+
+def _guessed_files(path: Path) -> dict[str, MappingFile]:
+    """Returns the mappings that a broken configuration names, as far as it can be read: they are looked at too."""
+    try:
+        written = document.read(path.read_bytes(), path.name)
+    except (OSError, ConfigError):
+        return {}
+    sources, folder = written.at(("sources",)), written.at(("mappings",)) or "mappings"
+    files = {}
+    for name, block in sources.items() if isinstance(sources, dict) else ():
+        connector, mapping = (block.get(key) if isinstance(block, dict) else None for key in ("connector", "mapping"))
+        if isinstance(connector, str) and isinstance(mapping, str) and isinstance(folder, str):
+            file = path.parent / folder / mapping
+            if shipped_mapping(connector) is not None and file.is_file():
+                files[name] = MappingFile(name, connector, file)
+    return files
 
 
 def checked(config: Config) -> list[CheckedSource]:
@@ -40,7 +87,7 @@ def checked(config: Config) -> list[CheckedSource]:
     return [_checked(config, source, compiled(config, name)) for name, source in config.sources.items()]
 
 
-def _checked(config: Config, source: SourceConfig, mapping: Mapping) -> CheckedSource:
+def _checked(config: Config, source: SourceConfig, mapping: CompiledMapping) -> CheckedSource:
     courses = mapping.courses()
     return CheckedSource(
         name=source.name,
@@ -58,7 +105,7 @@ def _before_live(config: Config, source: SourceConfig) -> list[str]:
 
 
 def _warnings(
-    config: Config, source: SourceConfig, mapping: Mapping, courses: Sequence[CourseListing]
+    config: Config, source: SourceConfig, mapping: CompiledMapping, courses: Sequence[CourseListing]
 ) -> Iterator[str]:
     if not courses:
         yield f"{source.name}: no course is listed, and courses that are not listed are not issued: {mapping.name}."
@@ -68,7 +115,6 @@ def _warnings(
 
 def _missing_fields(config: Config, source: SourceConfig, course: CourseListing) -> Iterator[str]:
     from bridge.issuing.html import fields_of
-    from bridge.issuing.template import load_template
 
     printed = fields_of(load_template(course.template, config.templates))
     fields = {word.removeprefix("fields.") for word in printed if word.startswith("fields.")}

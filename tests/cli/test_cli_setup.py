@@ -153,3 +153,13 @@ def test_a_wrong_wish_for_a_schema_is_answered(school: School, words: tuple[str,
     result = school.certbridge("schema", *words)
     assert result.exit_code == 2
     assert said in result.output
+
+
+def test_check_names_the_mistakes_of_the_mapping_although_the_configuration_has_some_too(tmp_path: Path) -> None:
+    run("init", str(tmp_path / "school"), "--connector", "thinkific")
+    config, mapping = tmp_path / "school" / "config.yaml", tmp_path / "school" / "mappings" / "school.yaml"
+    config.write_text(config.read_text().replace("zone: UTC", "zone: Europe/Berlim"))
+    mapping.write_text(mapping.read_text() + "\ncourses:\n  68:\n    titel: Fire Safety\n")
+    said = " ".join(run("-c", str(config), "check").stderr.split())
+    assert "There is no such time zone; did you mean Europe/Berlin?" in said
+    assert "There is no such setting; did you mean title?" in said

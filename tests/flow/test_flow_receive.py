@@ -297,3 +297,12 @@ def test_no_secret_is_found_in_the_database_the_logs_the_mails_or_the_answers(an
         for place, text in places.items():
             assert secret not in text, f"{secret} is in {place}: {text[max(0, text.index(secret) - 300) :][:400]}"
     assert len(config.secrets()) >= 8
+
+
+def test_a_token_that_the_platform_repeats_elsewhere_is_not_shown(live: Rig) -> None:
+    body, _ = sample("course_completed-by-learner")
+    live.post("moodle", changed(body, extra=f"token={WEBHOOK_TOKEN}"))
+    live.wait_settled()
+    assert WEBHOOK_TOKEN not in live.certbridge("events", "show", "1", "--payload")
+    assert WEBHOOK_TOKEN not in live.certbridge("events", "show", "1", "--json")
+    assert "token=[redacted]" in live.certbridge("events", "show", "1", "--json")

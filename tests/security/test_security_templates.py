@@ -14,7 +14,7 @@ import pytest
 from flow.rig import Rig
 from security.attack import completion, posted
 
-from bridge.app import check
+from bridge.cli.checked import problems as check
 from bridge.core.errors import ConfigError, Problem
 from bridge.core.models import State
 from bridge.issuing.template import TemplateBundle, load_template

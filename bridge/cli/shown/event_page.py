@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bridge.cli.output import Page, print_json
 from bridge.cli.shown import attempt, delivery, event
 from bridge.cli.shown import history as shown_history
 from bridge.core.errors import PermanentError
-from bridge.core.models import SourceEvent
 from bridge.store import attempts, history, inbox, outbox
 from bridge.store.attempts import AttemptRow
 from bridge.store.history import HistoryRow
@@ -29,6 +28,8 @@ class EventPage:
     attempts: Sequence[AttemptRow]
     deliveries: Sequence[OutboxRow]
     history: Sequence[HistoryRow]
+    redact: Callable[[object], Any]
+    """Takes out secrets by value: some platforms repeat a token in a field that nobody expects."""
 
     @classmethod
     def read(cls, bridge: Bridge, number: int) -> EventPage:
@@ -47,6 +48,7 @@ class EventPage:
                 attempts.of(tx, inbox_id=number),
                 outbox.search(tx, certificate_id=certificate)[::-1] if certificate else [],
                 history.timeline(tx, inbox_id=number),
+                bridge.redactor.data,
             )
 
         return bridge.store.read(look)
@@ -57,7 +59,7 @@ class EventPage:
         shape["attempts_made"] = [attempt.as_json(one) for one in self.attempts]
         shape["certificate_deliveries"] = [delivery.as_json(row) for row in self.deliveries]
         shape["history"] = [shown_history.as_json(row) for row in self.history]
-        print_json(shape)
+        print_json(self.redact(shape))
 
     def print(self, page: Page, *, payload: bool) -> None:
         """Prints all of it for people; what the source sent only when asked for."""
@@ -88,8 +90,4 @@ class EventPage:
         ):
             if said is not None:
                 page.heading(name)
-                _print_said(said)
-
-
-def _print_said(said: SourceEvent) -> None:
-    print_json(said.data)
+                print_json(self.redact(said.data))
