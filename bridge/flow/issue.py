@@ -55,6 +55,16 @@ class _Reserved:
 
 
 @dataclass(frozen=True, slots=True)
+class _Work:
+    """What one event brought: the row that is settled with the certificate, and what the certificate is made from."""
+
+    row: inbox.InboxRow
+    source: Source
+    event: SourceEvent
+    completion: Completion
+
+
+@dataclass(frozen=True, slots=True)
 class Issuing:
     """Issues certificates; every instance may run in any number of threads and on any number of nodes."""
 
@@ -87,9 +97,11 @@ class Issuing:
         pdf = self.renderer().render(self.templates.job(reserved.certificate, reserved.template_sha))
         crash_point("after_render")
         crash_point("before_commit")
-        self.store.transact(lambda tx: self._commit(tx, row, source, event, completion, reserved, pdf))
+        work = _Work(row, source, event, completion)
+        issued = self.store.transact(lambda tx: self._commit(tx, work, reserved, pdf))
         crash_point("after_commit")
-        log.info("issued", certificate=reserved.certificate.id, source=source.name, test=row.test)
+        if issued:
+            log.info("issued", certificate=reserved.certificate.id, source=source.name, test=row.test)
         return None
 
     def _template(self, name: str) -> str:
@@ -99,22 +111,15 @@ class Issuing:
             text = f"The template {name} cannot be used. {error} Mend it, then release or replay this event."
             raise HeldError(text, code="template") from error
 
-    def _commit(
-        self,
-        tx: Transaction,
-        row: inbox.InboxRow,
-        source: Source,
-        event: SourceEvent,
-        completion: Completion,
-        reserved: _Reserved,
-        pdf: bytes,
-    ) -> None:
+    def _commit(self, tx: Transaction, work: _Work, reserved: _Reserved, pdf: bytes) -> bool:
+        """Ends the row; returns whether this event issued, and not a faster one about the same completion."""
+        row = work.row
         # Two events about one completion may have rendered at the same time; only one of them issues.
         row_now = certificates.get(tx, reserved.certificate.id, for_update=True)
         if row_now is None:
             raise LookupError(f"the draft {reserved.certificate.id} is gone")
         draft = row_now.state == "draft"
-        result = Result(State.DONE, "issued") if draft else _already(tx, self.publisher, row, row_now, completion)
+        result = Result(State.DONE, "issued") if draft else _already(tx, self.publisher, row, row_now, work.completion)
         settled = inbox.settle(
             tx,
             row.id,
@@ -127,19 +132,11 @@ class Issuing:
         if not settled:
             raise LostLeaseError
         if draft:
-            self._publish(tx, row, source, event, completion, reserved, pdf)
+            self._publish(tx, work, reserved, pdf)
             tx.after_commit(self.wake)
+        return draft
 
-    def _publish(
-        self,
-        tx: Transaction,
-        row: inbox.InboxRow,
-        source: Source,
-        event: SourceEvent,
-        completion: Completion,
-        reserved: _Reserved,
-        pdf: bytes,
-    ) -> None:
+    def _publish(self, tx: Transaction, work: _Work, reserved: _Reserved, pdf: bytes) -> None:
         draft = reserved.certificate
         said = certificates.version(tx, draft.id, draft.version)
         if said is None or (said.data, said.template_sha) != (draft.data, reserved.template_sha):
@@ -147,14 +144,14 @@ class Issuing:
         certificates.put_file(tx, draft.id, draft.version, "pdf", PDF, pdf)
         certificates.publish(tx, draft.id, draft.version)
         issued = draft.model_copy(update={"state": "issued"})
-        self.planner.plan(tx, issued, completion.mail, source, event, occasion="issued")
+        self.planner.plan(tx, issued, work.completion.mail, work.source, work.event, occasion="issued")
         history.add(
             tx,
             "certificate.issued",
             actor="bridge",
-            test=row.test,
+            test=work.row.test,
             certificate_id=draft.id,
-            inbox_id=row.id,
+            inbox_id=work.row.id,
             data={"version": draft.version},
         )
 

@@ -3,33 +3,18 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import structlog
+from flow.lending import Lent, live, rig
 from flow.rig import Rig, build
 
 import bridge.app
-from bridge.issuing.job import RenderJob
 from bridge.issuing.renderer import Renderer
 
-
-class Lent:
-    """The rendering processes of the whole test run, lent to one bridge, which must not end them."""
-
-    def __init__(self, renderer: Renderer) -> None:
-        self._renderer = renderer
-
-    def render(self, job: RenderJob) -> bytes:
-        return self._renderer.render(job)
-
-    def drawn(self, job: RenderJob) -> tuple[bytes, list[str]]:
-        return self._renderer.drawn(job)
-
-    def close(self) -> None:
-        """Keeps them."""
+__all__ = ["live", "rig"]
 
 
 @pytest.fixture(scope="session")
@@ -62,22 +47,6 @@ def _quiet_logs() -> Iterator[None]:
     root.handlers[:] = before
     root.setLevel(level)
     structlog.reset_defaults()
-
-
-@pytest.fixture
-def rig(tmp_path: Path, _sqlite_template: Path) -> Iterator[Rig]:
-    """A bridge on SQLite, not started yet."""
-    path = tmp_path / "certbridge.db"
-    shutil.copyfile(_sqlite_template, path)
-    with build(tmp_path, f"sqlite:///{path}") as made:
-        yield made
-
-
-@pytest.fixture
-def live(rig: Rig) -> Iterator[Rig]:
-    """A running bridge on SQLite with both sources live."""
-    with rig.running():
-        yield rig
 
 
 @pytest.fixture
