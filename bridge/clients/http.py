@@ -18,6 +18,7 @@ from requests.adapters import HTTPAdapter
 
 from bridge import __version__
 from bridge.clients.network import Deadline, checked_pools
+from bridge.clients.pace import Pace
 from bridge.clients.pins import host_of, pin, without_query
 from bridge.clients.sign_in import SignedIn
 from bridge.clients.summary import Observer, Redactor, answer_summary, capped, hiding, request_summary
@@ -67,6 +68,7 @@ class HttpClient:
         self._observer = observer
         self._signed_in = SignedIn(connector, clock)
         self._session = _session(user_agent, ca_file)
+        self._pace = Pace(connector.rate)
 
     # What connectors call.
     def request(
@@ -129,6 +131,7 @@ class HttpClient:
         )
         if access is None:  # signing in: every field may be a secret nobody knows yet
             shown = {"method": ask.method, "url": shown["url"], "note": "signing in; contents not shown"}
+        self._pace.wait()
         started = time.monotonic()
         outcome: dict[str, Any] = {}
         try:

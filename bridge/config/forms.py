@@ -6,7 +6,7 @@ import difflib
 import ipaddress
 import os
 import re
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Annotated, Final
 from urllib.parse import SplitResult, urlsplit
@@ -167,6 +167,24 @@ def _since(value: object, info: ValidationInfo) -> object:
         raise ValueError("A date is needed, such as 2026-01-31, or a time such as 2026-01-31T08:00:00Z.") from None
 
 
+_UNITS: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
+_DURATION: Final = re.compile(r"(\d{1,6}) ?(second|minute|hour|day|week)s?")
+OFF: Final = timedelta(0)
+"""What `off` means for a duration."""
+
+
+def duration(text: object) -> timedelta:
+    """Reads `15 minutes`, `1 day` or `off`. Raises ValueError."""
+    if isinstance(text, timedelta):
+        return text
+    if text in ("off", "never", "no", False):
+        return OFF
+    found = _DURATION.fullmatch(str(text).strip().lower())
+    if not found or not int(found[1]):
+        raise ValueError("A length of time is needed, such as 15 minutes, 6 hours or 3 days; or off.")
+    return timedelta(seconds=int(found[1]) * _UNITS[found[2]])
+
+
 def _secret(value: SecretStr) -> SecretStr:
     check_secret(value.get_secret_value())
     return value
@@ -185,4 +203,5 @@ Sender = Annotated[str, AfterValidator(_sender)]
 ZoneName = Annotated[str, AfterValidator(_zone)]
 Locale = Annotated[str, AfterValidator(_locale)]
 Since = Annotated[datetime, BeforeValidator(_since), WithJsonSchema({"type": "string"})]
+Duration = Annotated[timedelta, BeforeValidator(duration), WithJsonSchema({"type": "string"})]
 Secret = Annotated[SecretStr, AfterValidator(_secret)]

@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from bridge.config.forms import (
     DatabaseUrl,
+    Duration,
     EmailAddress,
     FromConfig,
     ListenAddress,
@@ -269,6 +270,23 @@ class SourceBlock(Section):
         max_length=20,
         description="Earlier names of this source, so that its past stays known. Default: none.",
         examples=[["academy"]],
+    )
+    poll_every: Duration | None = Field(
+        None,
+        description="The pause between two polls, where the system can be asked; off: webhooks only. Default: as the "
+        "kind of system recommends.",
+        examples=["15 minutes"],
+    )
+    quiet_after: Duration | None = Field(
+        None,
+        description="Raises the alarm when nothing was heard from this system for so long. Default: never.",
+        examples=["7 days"],
+    )
+    hold_above: int = Field(
+        500,
+        ge=1,
+        le=1_000_000,
+        description="Completions in one hour above which the rest is held for a person: a mass import, or a mistake.",
     )
     allow_private: bool = Field(
         False, description="Whether this system may be reached at an address inside your own network."

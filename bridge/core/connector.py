@@ -11,6 +11,7 @@ from typing import ClassVar, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from bridge.core.errors import PermanentError
 from bridge.core.models import (
     Certificate,
     InboundRequest,
@@ -102,6 +103,10 @@ class Step:
     """Steps with the same key never run at the same time (read, change, write)."""
     latest: bool = False
     """The place holds one number, that of the latest certificate: a renewed one must not write over its renewal."""
+    with_pdf: bool = False
+    """The step needs the certificate's file."""
+    pdf: bytes | None = None
+    """The file, when the step is carried out; never planned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +130,41 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of `certbridge doctor`."""
+    """One line of `certbridge doctor` or `certbridge sources connect`."""
 
     level: Literal["ok", "warning", "error"]
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class CourseFound:
+    """A course (or what stands for one: a tag, a form) at the source, for `certbridge sources courses`."""
+
+    id: str
+    title: str
+    short_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What a connector can do, in a few words a cell, for the table in the documentation; "-" where it cannot."""
+
+    webhook: str
+    proof: str
+    """How a webhook is shown to be authentic."""
+    enrichment: str
+    poll: str
+    write_back: str
+    limits: str
+    """What an admin should know before choosing it: plans, quotas, what the vendor cannot do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """The most requests a vendor allows in a stretch of time; the client waits rather than break it."""
+
+    requests: int
+    seconds: float
 
 
 # -- the connector -------------------------------------------------------------------------------
@@ -149,6 +185,13 @@ class Connector(ABC, Generic[S]):
     """The vendor's event names this connector understands."""
     same_within: ClassVar[timedelta] = timedelta(0)
     """Two completions of one learner and course this close together are one (a poll's minute, a webhook's second)."""
+    abilities: ClassVar[Abilities]
+    poll_every: ClassVar[timedelta] = timedelta(minutes=15)
+    """The pause between two polls unless the source's `poll_every` says otherwise."""
+    reads_tables: ClassVar[bool] = False
+    """`parse` reads a table that an admin hands over as a file (`certbridge issue --csv`)."""
+    rate: ClassVar[Rate | None] = None
+    """None: as fast as answers come; a 429 pauses the source in any case."""
 
     def __init__(self, settings: S) -> None:
         self.settings = settings
@@ -194,9 +237,45 @@ class Connector(ABC, Generic[S]):
         """
         return event
 
-    def poll(self, api: ApiClient, cursor: JsonObject, now: datetime) -> Iterator[Page]:
-        """Yields what the vendor knows and we may have missed, a page and its cursor at a time."""
+    def polls(self) -> bool:
+        """Tells whether this source can be polled as it is configured; the default: whether `poll` is written."""
+        return type(self).poll is not Connector.poll
+
+    def poll(self, api: ApiClient, cursor: JsonObject, since: datetime, now: datetime) -> Iterator[Page]:
+        """Yields the completions the vendor knows of, a page and its cursor at a time.
+
+        An empty cursor asks for everything completed from `since` on (as well as the vendor can tell; older and
+        repeated ones do no harm). Each page is on disk with its cursor before the next one is asked for; after the
+        last page the cursor must be one from which a later poll finds what came since, with an overlap. Events of
+        poll and webhook about one completion share a key, or learner, course and time (`same_within`).
+        `occurred_at` is when it was completed; None where the vendor cannot say: what is there at the first contact
+        then counts as older than the start line.
+        """
         return iter(())
+
+    def ask(self, api: ApiClient, learner: str) -> Sequence[SourceEvent]:
+        """Returns the completions of one learner (an id or an e-mail address), for `certbridge sources ask`.
+
+        Raises PermanentError where the vendor cannot be asked about one learner.
+        """
+        raise PermanentError(f"{self.title} cannot be asked about one learner. Poll the source instead.", code="no_ask")
+
+    def courses(self, api: ApiClient) -> Iterator[CourseFound]:
+        """Yields the courses at the source. Raises PermanentError where the vendor has no list of them."""
+        raise PermanentError(f"{self.title} has no list of courses that certbridge could read.", code="no_courses")
+
+    def connect(self, api: ApiClient, address: str) -> Iterator[Finding]:
+        """Registers the webhook `address` (with its token) at the vendor, unless it is there already.
+
+        Raises PermanentError where the vendor has no API for that.
+        """
+        raise PermanentError(
+            f"{self.title} has no API to register webhooks. Enter this address there by hand: {address}",
+            code="no_connect",
+        )
+
+    def refresh(self, api: ApiClient) -> None:
+        """Fetches what `verify` needs from the vendor (signing keys); called at the start and every hour."""
 
     def write_back_steps(self, certificate: Certificate, event: SourceEvent) -> Sequence[Step]:
         """Plans the effects in the source system when a certificate is issued, corrected or revoked; in order."""

@@ -233,7 +233,7 @@ def _event_problems(layers: Sequence[Layer], book: Rulebook) -> Iterator[Problem
     if not book.events and any(layer.file.connector for layer in layers):
         yield layers[0].document.problem((), "The mapping has no events, so nothing would ever be issued.")
     for event in book.events.values():
-        if "name" not in event.words:
+        if event.act is None and "name" not in event.words:
             message = f'Event "{event.event_type}" has no name under completion. A certificate needs one.'
             known = [other for other in book.events if other != event.event_type]
             yield Problem(event.mark, message + _event_advice(event.event_type, known))

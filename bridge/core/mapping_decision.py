@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 from bridge.core.dates import Validity
 from bridge.core.expressions import Text
+from bridge.core.mapping_acts import decide_act
 from bridge.core.mapping_layers import CourseIndex, CourseSpec, EventSpec, Line, Rule, RuleSet
 from bridge.core.mapping_rules import Judge
 from bridge.core.mapping_words import (
@@ -75,6 +76,8 @@ def decide(book: Rulebook, event: SourceEvent, defaults: Defaults, overrides: Ma
         handled = ", ".join(book.events)
         reason = f"The mapping has no entry for {shown(event.event_type)} events; it has one for: {handled}."
         return Decision(Ignored(code="event_type", reason=reason), ())
+    if book.events[event.event_type].act is not None:
+        return Decision(*decide_act(book.events[event.event_type], event))
     case = _Case(book, event, defaults, overrides)
     outcome = case.outcome()
     return Decision(outcome, tuple(case.words.trace))

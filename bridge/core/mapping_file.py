@@ -226,10 +226,52 @@ class Rules(Section):
     issue_if: Added | None = Field(default=None, description="All lines must be true for a certificate.")
 
 
+class RevocationWords(Section):
+    """The source took a completion back: its certificate is revoked."""
+
+    reason: EventText = Field(description="The reason, as everybody who opens the certificate's page will read it.")
+
+
+class ErasureWords(Section):
+    """The source asks to forget a learner."""
+
+    policy: Literal["erase", "ask"] = Field(
+        default="ask", description="erase: names, addresses and files go at once; ask: a person releases the event."
+    )
+
+
+class MergeWords(Section):
+    """Several records of one learner became one at the source."""
+
+    into: EventText | None = Field(default=None, description="The record that stays; default: the event's learner.")
+    merged: EventText = Field(description="The records that are gone: one id, or a list.")
+
+
 class EventMapping(Rules):
     """What to do with one event type of the source."""
 
     completion: CompletionWords = Field(default=CompletionWords(), description="The words, and what each is made from.")
+    revocation: RevocationWords | None = Field(
+        default=None, description="This event takes a completion back: its certificate is revoked."
+    )
+    erasure: ErasureWords | None = Field(default=None, description="This event asks to forget a learner.")
+    merge: MergeWords | None = Field(default=None, description="This event says that records of a learner became one.")
+
+    @property
+    def act(self) -> RevocationWords | ErasureWords | MergeWords | None:
+        """What the event asks for, when it is no completion."""
+        return self.revocation or self.erasure or self.merge
+
+    @model_validator(mode="after")
+    def _one_meaning(self) -> EventMapping:
+        acts = [name for name in ACTS if getattr(self, name) is not None]
+        others = self.model_fields_set - set(acts)
+        if acts and (len(acts) > 1 or others):
+            raise ValueError(f"An event with {acts[0]} means that alone. Remove: {', '.join([*acts[1:], *others])}.")
+        return self
+
+
+ACTS: Final = ("revocation", "erasure", "merge")
 
 
 class MailSettings(Section):

@@ -11,7 +11,17 @@ from bridge.core.conditions import Phrase
 from bridge.core.document import Document, Path
 from bridge.core.errors import Mark
 from bridge.core.expressions import Expression, Text
-from bridge.core.mapping_file import CourseEntry, CourseRules, EventMapping, MappingFile, Rules
+from bridge.core.mapping_file import (
+    ACTS,
+    CourseEntry,
+    CourseRules,
+    ErasureWords,
+    EventMapping,
+    MappingFile,
+    MergeWords,
+    RevocationWords,
+    Rules,
+)
 
 _V = TypeVar("_V", covariant=True)
 Kind = Literal["skip_if", "hold_if", "issue_if"]
@@ -79,6 +89,8 @@ class EventSpec:
     words: Mapping[str, Line[Text]]
     fields: Mapping[str, Line[Text]]
     rules: RuleSet
+    act: Line[RevocationWords | ErasureWords | MergeWords] | None = None
+    """What the event asks for, when it is no completion."""
 
     def over(self, base: EventSpec) -> EventSpec:
         """Lays this layer over another: single words replace, rules add up."""
@@ -87,6 +99,7 @@ class EventSpec:
             words={**base.words, **self.words},
             fields={**base.fields, **self.fields},
             rules=self.rules.over(base.rules),
+            act=self.act or base.act,
         )
 
 
@@ -169,7 +182,13 @@ def _event(document: Document, event_type: str, model: EventMapping) -> EventSpe
         words=words,
         fields=_fields(document, (*inside, "fields"), completion.fields),
         rules=_rules(document, at, model),
+        act=_act(document, at, model),
     )
+
+
+def _act(document: Document, at: Path, model: EventMapping) -> Line[RevocationWords | ErasureWords | MergeWords] | None:
+    named = next((name for name in ACTS if getattr(model, name) is not None), None)
+    return Line(getattr(model, named), document.mark((*at, named))) if named else None
 
 
 def _course(document: Document, key: str, at: Path, model: CourseRules) -> CourseSpec:

@@ -131,7 +131,7 @@ class Words:
         self._spec = spec
         self._defaults = defaults
         self._overrides = overrides
-        self._scope: dict[str, object] = {"data": event.data, "event": _event_scope(event)}
+        self._scope: dict[str, object] = {"data": event.data, "event": event_scope(event)}
         self._place()
         self._person_and_course()
         self._completion()
@@ -312,7 +312,8 @@ def _source(text: Text) -> str:
     return text.source[:MAX_LINE]
 
 
-def _event_scope(event: SourceEvent) -> JsonObject:
+def event_scope(event: SourceEvent) -> JsonObject:
+    """Returns what `event` means in an expression."""
     return {
         "id": event.event_id,
         "type": event.event_type,
@@ -320,6 +321,7 @@ def _event_scope(event: SourceEvent) -> JsonObject:
         "course": event.course,
         "keys": list(event.keys),
         "occurred_at": event.occurred_at,
+        "received_at": event.received_at,
     }
 
 

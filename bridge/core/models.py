@@ -112,6 +112,8 @@ class SourceEvent(Value):
     """One documented shape per connector, the same from webhook and from poll."""
     skip: str | None = None
     """Why this is of no interest (an unwanted event type, a guest), or None. Stored as ignored."""
+    received_at: AwareDatetime | None = None
+    """When it came to us; set by the flow, never by a connector. The only time there is where a source sends none."""
 
 
 # -- what the mapping makes of it ------------------------------------------------------------------
@@ -165,10 +167,12 @@ class Completion(Value):
 
 
 class Revocation(Value):
-    """The source took a completion back."""
+    """The source took a completion back: the one with any of these keys, else the learner's latest in this course."""
 
     kind: Literal["revocation"] = "revocation"
-    keys: tuple[str, ...]
+    keys: tuple[str, ...] = ()
+    subject: str | None = None
+    course: str | None = None
     reason: str
 
 
@@ -177,16 +181,17 @@ class Erasure(Value):
 
     kind: Literal["erasure"] = "erasure"
     subject: str
-    keys: tuple[str, ...] = ()
     policy: Literal["erase", "ask"] = "ask"
 
 
 class Merge(Value):
-    """Two records of one learner became one at the source."""
+    """Several records of one learner became one at the source."""
 
     kind: Literal["merge"] = "merge"
     subject: str
+    """The record that stays."""
     merged: tuple[str, ...]
+    """The records that are gone."""
 
 
 class Ignored(Value):

@@ -129,7 +129,7 @@ class Planner:
                     test=certificate.test,
                     certificate_id=certificate.id,
                     version=certificate.version,
-                    target={"title": step.title, "latest": step.latest, **step.target},
+                    target={"title": step.title, "latest": step.latest, "with_pdf": step.with_pdf, **step.target},
                     payload=None,
                     dedupe_key=f"write_back:{source.name}:{step.name}:{mark}",
                     after_id=after,

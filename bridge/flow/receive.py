@@ -219,7 +219,7 @@ def _target(request: InboundRequest) -> str:
 
 def digest(event: SourceEvent) -> str:
     """Returns the hash that tells a redelivery from a changed event: over the content, not over the vendor's bytes."""
-    content = event.model_dump(mode="json")
+    content = event.model_dump(mode="json", exclude={"received_at"})
     return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
 
 

@@ -20,6 +20,9 @@ from bridge.observe import crash_point
 from bridge.store import certificates, outbox
 from bridge.store.engine import Store
 
+_OURS = frozenset({"title", "latest", "with_pdf"})
+"""What a planned step keeps in its target beside what the connector put there."""
+
 
 @dataclass(frozen=True, slots=True)
 class Postbox:
@@ -84,12 +87,9 @@ class Sending:
             raise PermanentError("The source gave no e-mail address for this learner.", code="no_address")
         if postbox is None:
             raise HeldError(MAIL_NOT_SET_UP, code="mail_not_set_up")
-        file = self.store.read(lambda tx: certificates.file(tx, certificate.id, certificate.version, "pdf"))
-        if file is None:
-            raise TemporaryError("The PDF of this certificate is not there yet.", code="no_pdf")
         mail = certificate_mail(
             certificate,
-            file.bytes,
+            self._pdf(certificate),
             sender=postbox.sender,
             reply_to=row.target.get("reply_to") or postbox.reply_to,
             cc=tuple(row.target.get("cc") or ()),
@@ -100,13 +100,20 @@ class Sending:
         details = {"message_id": mail.message_id, "to": recipient, **receipt.details}
         return Sent(State.DONE, {"summary": receipt.summary, "confirmed": receipt.confirmed, "details": details})
 
+    def _pdf(self, certificate: Certificate) -> bytes:
+        file = self.store.read(lambda tx: certificates.file(tx, certificate.id, certificate.version, "pdf"))
+        if file is None:
+            raise TemporaryError("The PDF of this certificate is not there yet.", code="no_pdf")
+        return file.bytes
+
     def _write_back(self, row: outbox.OutboxRow, certificate: Certificate, api: ApiClient) -> Sent:
         source = self.sources[row.destination]
         if row.target.get("latest") and (renewal := self._renewal(certificate)) is not None:
             reason = f"Certificate {certificate_id.grouped(renewal)} renewed this one; its number stands there."
             return Sent(State.IGNORED, {}, "renewed", reason)
-        target = {key: value for key, value in row.target.items() if key not in ("title", "latest")}
-        step = Step(name=row.step, target=target, title=_title(row), lock_key=row.lock_key)
+        target = {key: value for key, value in row.target.items() if key not in _OURS}
+        pdf = self._pdf(certificate) if row.target.get("with_pdf") else None
+        step = Step(name=row.step, target=target, title=_title(row), lock_key=row.lock_key, pdf=pdf)
         receipt = source.connector.write_back(step, certificate, _StoredMemo(self.store, row), api)
         crash_point("after_write_back")
         return Sent(
