@@ -89,6 +89,10 @@ class HttpClient:
         """Returns the same client (same token, same connections) that tells another observer, for one attempt."""
         return _Observed(self, observer)
 
+    def sign_out(self) -> None:
+        """Forgets the credentials in use: those of the configuration have changed."""
+        self._signed_in.forget()
+
     def close(self) -> None:
         """Closes the connections that are kept open."""
         self._session.close()
