@@ -80,7 +80,7 @@ def test_deleted_users_vanish_from_the_report(moodle: MoodleStandIn) -> None:
 
 
 def participants(moodle: MoodleStandIn, **options: str) -> list[int]:
-    form = {}
+    form: dict[str, str] = {}
     for number, (name, value) in enumerate(options.items()):
         form |= {f"options[{number}][name]": name, f"options[{number}][value]": value}
     return [one["id"] for one in call(moodle, "core_enrol_get_enrolled_users", courseid="4", **form)]
