@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from bridge.clients.http import HttpClient
-from bridge.config import Config, discover_connectors, load
+from bridge.config import Config, discover_connectors, home_of, load
 from bridge.config.secret_files import holds_secrets
 from bridge.core.connector import ApiClient, Connector
 from bridge.core.errors import ConfigError, MappingError, Problem, UnavailableError
@@ -78,10 +78,17 @@ def read_config(path: Path, environ: Mapping[str, str]) -> Config:
     return load(path, discover_connectors(), environ)
 
 
-def shipped_mapping(name: str) -> str | None:
-    """Returns the text of a mapping that came with the package, or None."""
-    # Beside this package rather than by import: a folder `mappings` in the working directory must not hide it.
+def shipped_mapping(name: str, connectors: Mapping[str, type[Connector[Any]]] | None = None) -> str | None:
+    """Returns the text of the mapping that came with a connector (default: of those installed), or None.
+
+    Ours are in the folder `mappings` beside this package, that of a third party in such a folder beside its module.
+    """
+    # By place rather than by import: a folder `mappings` in the working directory must not hide it.
     file = Path(__file__).parents[1] / "mappings" / f"{name}.yaml"
+    if not file.is_file():
+        connector = (discover_connectors() if connectors is None else connectors).get(name)
+        home = home_of(connector) if connector else None
+        file = home / "mappings" / file.name if home else file
     return file.read_text(encoding="utf-8") if file.is_file() else None
 
 
@@ -331,7 +338,7 @@ def _assemble(config: Config, store: Store, *, daemon_running: bool) -> Bridge:
         redactor=redactor,
         store=store,
         sources=sources,
-        mappings=_mappings(config, store, node, beside=daemon_running),
+        mappings=_mappings(config, store, node, partial(shipped_mapping, connectors=connectors), beside=daemon_running),
         templates=Templates(store, config.templates, node, lambda bundle: check_template(bundle, renderer())),
         defaults=Defaults(zone=config.issuer.zone, locale=config.issuer.locale),
         publisher=Publisher(config.public_url, issuer, config.recipient_key()),
@@ -350,10 +357,12 @@ def _sources(config: Config, connectors: Mapping[str, type[Connector[Any]]]) -> 
     }
 
 
-def _mappings(config: Config, store: Store, node: str, *, beside: bool) -> Mappings:
+def _mappings(
+    config: Config, store: Store, node: str, shipped: Callable[[str], str | None], *, beside: bool
+) -> Mappings:
     files, zone = mapping_files(config), ZoneInfo(config.issuer.zone)
     check_names = partial(_check_templates, config)
-    mappings = Mappings(store, files, shipped_mapping, check_names, node, beside=beside, zone=zone)
+    mappings = Mappings(store, files, shipped, check_names, node, beside=beside, zone=zone)
     mappings.start()
     return mappings
 

@@ -8,7 +8,7 @@ own test needs to enrich them). A new folder is a new test. SYNTHETIC in its nam
 from __future__ import annotations
 
 import copy
-import importlib
+import inspect
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -19,12 +19,13 @@ from typing import Any, ClassVar
 import pytest
 from pydantic import SecretStr
 
+from bridge.app import shipped_mapping
+from bridge.config import discover_connectors
 from bridge.core.connector import ApiClient, Connector
 from bridge.core.errors import PayloadError, SignatureError
 from bridge.core.mapping import Defaults, compile_mapping, gather
 from bridge.core.models import InboundRequest, Received, SourceEvent
 
-ROOT = Path(__file__).parent.parent
 SAMPLES = Path(__file__).parent / "samples"
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 DEFAULTS = Defaults(zone="Europe/Berlin", locale="en")
@@ -88,9 +89,9 @@ def inbound(body: bytes, headers: Mapping[str, str], path_token: str | None = No
     return replace(InboundRequest("POST", url, lowered, body, NOW, path_token), **changes)
 
 
-def cases(connector: str) -> list[Case]:
+def cases(connector: str, samples: Path = SAMPLES) -> list[Case]:
     """Returns the samples of a connector."""
-    folders = sorted(path.parent for path in (SAMPLES / connector).glob("*/body"))
+    folders = sorted(path.parent for path in (samples / connector).glob("*/body"))
     return [
         Case(
             folder,
@@ -103,15 +104,10 @@ def cases(connector: str) -> list[Case]:
 
 
 def load(name: str) -> type[Connector[Any]]:
-    """Returns the one connector class of a module."""
-    module = importlib.import_module(f"connectors.{name}")
-    found = [
-        value
-        for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, Connector) and value.__module__ == module.__name__
-    ]
-    assert len(found) == 1, f"connectors/{name} must define exactly one Connector"
-    return found[0]
+    """Returns the connector of this name: a module of `connectors`, or what another package announces."""
+    found = discover_connectors()
+    assert name in found, f"there is no connector {name}"
+    return found[name]
 
 
 class NoApi:
@@ -158,8 +154,10 @@ class ConnectorContract:
     # What you need not touch.
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         if "case" in metafunc.fixturenames:
-            found = cases(self.connector)
-            assert found, f"no samples in tests/samples/{self.connector}"
+            # Beside the folder of the test, wherever that is: a connector from elsewhere brings its own.
+            samples = Path(inspect.getfile(type(self))).parents[1] / "samples"
+            found = cases(self.connector, samples)
+            assert found, f"no samples in {samples / self.connector}"
             metafunc.parametrize("case", found, ids=[case.folder.name for case in found])
         if "hostile" in metafunc.fixturenames:
             metafunc.parametrize("hostile", HOSTILE_BODIES.values(), ids=HOSTILE_BODIES.keys())
@@ -169,7 +167,7 @@ class ConnectorContract:
         return found(found.Settings.model_validate({**self.settings, **changes}))
 
     def mapping(self) -> Any:
-        shipped = (ROOT / "mappings" / f"{self.connector}.yaml").read_text()
+        shipped = shipped_mapping(self.connector)
         text = f"extends: {self.connector}\n{self.admin}"
         return compile_mapping(gather("school.yaml", text, {self.connector: shipped}.get))
 
@@ -192,7 +190,7 @@ class ConnectorContract:
     def test_is_named_like_its_module_and_its_mapping(self) -> None:
         found = load(self.connector)
         assert found.name == self.connector
-        assert (ROOT / "mappings" / f"{self.connector}.yaml").is_file()
+        assert shipped_mapping(self.connector)
         assert found.title
         assert found.docs_url.startswith("https://")
 

@@ -1,6 +1,6 @@
 """The configuration: read once, checked whole, frozen; each module gets its own small part of it."""
 
-from bridge.config.discovery import discover_connectors
+from bridge.config.discovery import discover_connectors, home_of
 from bridge.config.example import example
 from bridge.config.loading import load
 from bridge.config.models import Config, Issuer, Keys, Limits, Log, Mail, Server, Smtp, SourceConfig
@@ -20,6 +20,7 @@ __all__ = [
     "SourceConfig",
     "discover_connectors",
     "example",
+    "home_of",
     "live_refusals",
     "load",
     "schemas",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import sys
 from importlib.metadata import entry_points
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
@@ -38,6 +40,12 @@ def connector_in(module: ModuleType) -> type[Connector[Any]]:
         named = ", ".join(item.__name__ for item in classes) or "none"
         raise ConfigError(f"The module {module.__name__} must define exactly one Connector; found: {named}.")
     return classes[0]
+
+
+def home_of(connector: type[Connector[Any]]) -> Path | None:
+    """Returns the folder of the module that defines a connector; its mapping is in the folder `mappings` in there."""
+    file = getattr(sys.modules.get(connector.__module__), "__file__", None)
+    return Path(file).parent if file else None
 
 
 def _is_connector(item: object) -> bool:
