@@ -1,4 +1,4 @@
-"""Finds the connectors that are installed: the modules of the package `connectors`, and the entry points of others."""
+"""Finds the connectors that are installed: modules of the package `connectors`, shipped declarations, entry points."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from importlib.metadata import entry_points
 from types import ModuleType
 from typing import Any, Final
 
+from bridge.config.declared import shipped_connectors
 from bridge.core.connector import Connector
 from bridge.core.errors import ConfigError
 
@@ -21,6 +22,8 @@ def discover_connectors() -> dict[str, type[Connector[Any]]]:
     for module in pkgutil.iter_modules(package.__path__):
         connector = connector_in(importlib.import_module(f"connectors.{module.name}"))
         _add(found, connector, f"connectors.{module.name}")
+    for connector in shipped_connectors():
+        _add(found, connector, f"mappings/{connector.name}.yaml")
     for entry in entry_points(group=ENTRY_POINTS):
         _add(found, entry.load(), f"{entry.dist.name if entry.dist else 'an installed package'} ({entry.value})")
     return dict(sorted(found.items()))
