@@ -268,7 +268,7 @@ def _make_data_dir(config: Config) -> None:
 
 def _assemble(config: Config, store: Store, *, daemon_running: bool) -> Bridge:
     node = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(2)}"
-    connectors, redactor = {**discover_connectors(), **config.connectors}, Redactor(config.secrets())
+    connectors, redactor = config.connectors or discover_connectors(), Redactor(config.secrets())
     sources = _sources(config, connectors)
     if not daemon_running:  # beside a daemon that one says which sources there are, whatever was edited since
         _register_sources(config, store)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from bridge.config.forms import SOURCE_NAME
 from bridge.config.models import SourceBlock
 from bridge.core.connector import Connector
-from bridge.core.declared import is_declared, read_declared
 from bridge.core.document import MAX_BYTES
 from bridge.core.errors import ConfigError, Mark, Problem
 
@@ -23,12 +23,17 @@ def shipped_folder() -> Path:
     return Path(__file__).parents[2] / "mappings"
 
 
-def shipped_connectors() -> Iterator[type[Connector[Any]]]:
-    """Yields the connectors that shipped mapping files declare. Raises ConfigError for a broken one."""
-    for file in sorted(shipped_folder().glob("*.yaml")):
-        text = file.read_text(encoding="utf-8")
-        if is_declared(text):
-            yield read_declared(file.stem, text, f"mappings/{file.name}", taken=TAKEN)
+def shipped_declarations() -> list[str]:
+    """Returns the names of the connectors that shipped mapping files declare."""
+    return [file.stem for file in sorted(shipped_folder().glob("*.yaml")) if _declares(file)]
+
+
+def shipped_connector(name: str) -> type[Connector[Any]]:
+    """Returns a connector that a shipped mapping file declares. Raises ConfigError for a broken one."""
+    from bridge.core.declared import read_declared
+
+    file = shipped_folder() / f"{name}.yaml"
+    return read_declared(name, file.read_text(encoding="utf-8"), f"mappings/{file.name}", taken=TAKEN)
 
 
 def declared_by_admin(
@@ -45,6 +50,8 @@ def declared_by_admin(
         message = f"There is a connector {name} already; a declaration of the same name is not used. Rename this file."
         line = text.count("\n", 0, text.index("source")) + 1
         raise ConfigError([Problem(Mark(f"{folder.name}/{name}.yaml", line, 1), message)])
+    from bridge.core.declared import read_declared
+
     return read_declared(name, text, f"{folder.name}/{name}.yaml", taken=TAKEN)
 
 
@@ -52,9 +59,18 @@ def declaration_text(folder: Path, name: str) -> str | None:
     """Returns the text of the mapping file NAME.yaml in a folder when it declares a source, else None."""
     if not SOURCE_NAME.fullmatch(name):
         return None
+    file = folder / f"{name}.yaml"
+    return _text(file) if _declares(file) else None
+
+
+def _declares(file: Path) -> bool:
+    # Without reading all of the YAML: most mapping files declare nothing, and every command looks at them.
+    return re.search(r"^[\"']?source[\"']?[ \t]*:", _text(file), re.MULTILINE) is not None
+
+
+def _text(file: Path) -> str:
     try:
-        with (folder / f"{name}.yaml").open("rb") as file:
-            text = file.read(MAX_BYTES + 1).decode("utf-8", "replace")
+        with file.open("rb") as opened:
+            return opened.read(MAX_BYTES + 1).decode("utf-8", "replace")
     except OSError:
-        return None
-    return text if is_declared(text) else None
+        return ""

@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, field_validator
 class Section(BaseModel):
     """A part of the file: unknown settings and empty values are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Built with the first file that is read: a part is then made once, inside the whole.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     @field_validator("*", mode="before")
     @classmethod

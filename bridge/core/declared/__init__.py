@@ -2,6 +2,6 @@
 
 from bridge.core.declared.connector import DeclaredConnector, declare
 from bridge.core.declared.model import Declaration
-from bridge.core.declared.reading import declared_in, is_declared, read_declared
+from bridge.core.declared.reading import declared_in, read_declared
 
-__all__ = ["Declaration", "DeclaredConnector", "declare", "declared_in", "is_declared", "read_declared"]
+__all__ = ["Declaration", "DeclaredConnector", "declare", "declared_in", "read_declared"]

@@ -47,7 +47,7 @@ class DeclaredConnector(Connector[ConnectorSettings]):
         super().__init__(settings)
         self._keys = KeyRing()
         self._visible = visible(settings)
-        self._cutter = Cutter(self.declaration.event, self._visible)
+        self._cutter = Cutter(self.declaration.event, self._visible, self.declaration.not_wanted)
 
     # -- what comes in -----------------------------------------------------------------------------
 
@@ -184,7 +184,7 @@ def declare(name: str, declaration: Declaration, event_types: Sequence[str]) -> 
         "docs_url": declaration.docs_url,
         "setup": declaration.setup,
         "Settings": settings_model(declaration.title, declaration.settings, fields, check),
-        "event_types": frozenset(event_types),
+        "event_types": frozenset((*event_types, *declaration.not_wanted)),
         "same_within": declaration.same_within,
         "abilities": abilities(declaration, event_types),
         "rate": declaration.api.pace() if declaration.api else None,

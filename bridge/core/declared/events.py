@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
+from types import MappingProxyType
 from typing import Annotated, Final
 
 from pydantic import Field
@@ -53,9 +54,12 @@ class EventWords(Section):
 class Cutter:
     """Makes events by the words of one declaration."""
 
-    def __init__(self, words: EventWords, settings: Mapping[str, object]) -> None:
+    def __init__(
+        self, words: EventWords, settings: Mapping[str, object], not_wanted: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self.words = words
         self.settings = settings
+        self.not_wanted = not_wanted
 
     def cut(self, data: JsonObject, event_type: str) -> SourceEvent:
         """Returns the event in one element's data; what cannot be told yet is left open."""
@@ -64,7 +68,7 @@ class Cutter:
             event_id=_short(_id(self.words.id, scope)) or f"sha256:{_digest(data)}",
             event_type=event_type,
             data=data,
-            skip=self._ignored(scope, hold=False),
+            skip=self.not_wanted.get(event_type) or self._ignored(scope, hold=False),
             **self._who_what_when(scope),
         )
 

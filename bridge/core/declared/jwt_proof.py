@@ -7,8 +7,6 @@ import binascii
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 
-from joserfc import jws
-from joserfc.errors import JoseError
 from pydantic import Field, field_validator
 
 from bridge.core.declared.keys import KeyRing
@@ -111,6 +109,9 @@ class JwtProof(ProofKind):
                 code="keys",
                 retry_after=60.0,
             )
+        from joserfc import jws
+        from joserfc.errors import JoseError
+
         for key in known:
             try:
                 found = jws.deserialize_compact(token, key, algorithms=[str(algorithm)])

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
-
-from joserfc import jwk
-from joserfc.errors import JoseError
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from bridge.core.connector import ApiClient
 from bridge.core.errors import PayloadError, TemporaryError
@@ -15,7 +12,10 @@ from bridge.core.payload import read_object
 _MOST_KEYS: Final = 50
 _PUBLIC: Final = ("RSA", "EC", "OKP")
 
-PublicKey = jwk.RSAKey | jwk.ECKey | jwk.OKPKey
+if TYPE_CHECKING:  # the library is loaded with the first key: few sources need it
+    from joserfc.jwk import ECKey, OKPKey, RSAKey
+
+    PublicKey: TypeAlias = RSAKey | ECKey | OKPKey
 
 
 class KeyRing:
@@ -53,6 +53,8 @@ def _readable(item: Mapping[str, object]) -> bool:
     # A shared key among public ones would let everybody who can read them sign.
     if item.get("kty") not in _PUBLIC or item.get("use", "sig") != "sig":
         return False
+    from joserfc.errors import JoseError
+
     try:
         _import(item)
     except (JoseError, ValueError, TypeError, KeyError):
@@ -61,6 +63,8 @@ def _readable(item: Mapping[str, object]) -> bool:
 
 
 def _import(item: Mapping[str, object]) -> PublicKey:
+    from joserfc import jwk
+
     public = {name: value for name, value in item.items() if name in ("kty", "n", "e", "crv", "x", "y", "kid")}
     key = jwk.import_key(public)  # type: ignore[arg-type]
     if isinstance(key, jwk.RSAKey | jwk.ECKey | jwk.OKPKey):

@@ -70,6 +70,9 @@ class Declaration(Section):
     types: dict[str, str] = Field(
         default={}, max_length=100, description="Other spellings of event types: {courseCompleted: course.completed}."
     )
+    not_wanted: dict[str, str] = Field(
+        default={}, max_length=100, description="Event types that bring no certificate, each with the reason."
+    )
     event: EventWords = Field(default=EventWords(), description="Where the words of an event stand in its data.")
     api: Api | None = Field(default=None, description="The vendor's API.")
     fetch: Fetch | None = Field(default=None, description="What is asked about each event before anything is issued.")

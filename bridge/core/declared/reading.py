@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -15,12 +14,6 @@ from bridge.core.document import Document
 from bridge.core.errors import MappingError
 
 KEY: Final = "source"
-_DECLARES: Final = re.compile(r"^[\"']?source[\"']?[ \t]*:", re.MULTILINE)
-
-
-def is_declared(text: str) -> bool:
-    """Tells whether the text of a mapping file declares a source, without reading all of it."""
-    return _DECLARES.search(text) is not None
 
 
 def declared_in(read: Document) -> Declaration:
