@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from bridge.clients.http import HttpClient
-from bridge.config import Config, discover_connectors, load
+from bridge.config import Config, declaration_text, discover_connectors, load, shipped_folder
 from bridge.config.secret_files import holds_secrets
 from bridge.core.connector import ApiClient, Connector
 from bridge.core.errors import ConfigError, MappingError, Problem, UnavailableError
@@ -80,9 +80,13 @@ def read_config(path: Path, environ: Mapping[str, str]) -> Config:
 
 def shipped_mapping(name: str) -> str | None:
     """Returns the text of a mapping that came with the package, or None."""
-    # Beside this package rather than by import: a folder `mappings` in the working directory must not hide it.
-    file = Path(__file__).parents[1] / "mappings" / f"{name}.yaml"
+    file = shipped_folder() / f"{name}.yaml"
     return file.read_text(encoding="utf-8") if file.is_file() else None
+
+
+def mapping_texts(config: Config) -> Callable[[str], str | None]:
+    """Returns what knows the mappings to extend: the shipped ones, and the admin's own that declare a source."""
+    return lambda name: shipped_mapping(name) or declaration_text(config.mappings, name)
 
 
 def mapping_files(config: Config) -> dict[str, MappingFile]:
@@ -318,7 +322,7 @@ def _make_data_dir(config: Config) -> None:
 
 def _assemble(config: Config, store: Store, *, daemon_running: bool) -> Bridge:
     node = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(2)}"
-    connectors, redactor = discover_connectors(), Redactor(config.secrets())
+    connectors, redactor = config.connectors or discover_connectors(), Redactor(config.secrets())
     sources = _sources(config, connectors)
     if not daemon_running:  # beside a daemon that one says which sources there are, whatever was edited since
         _register_sources(config, store)
@@ -353,7 +357,7 @@ def _sources(config: Config, connectors: Mapping[str, type[Connector[Any]]]) -> 
 def _mappings(config: Config, store: Store, node: str, *, beside: bool) -> Mappings:
     files, zone = mapping_files(config), ZoneInfo(config.issuer.zone)
     check_names = partial(_check_templates, config)
-    mappings = Mappings(store, files, shipped_mapping, check_names, node, beside=beside, zone=zone)
+    mappings = Mappings(store, files, mapping_texts(config), check_names, node, beside=beside, zone=zone)
     mappings.start()
     return mappings
 

@@ -26,6 +26,7 @@ from bridge.core.connector import Access, ApiClient, ApiResponse, Connector
 from bridge.core.errors import BridgeError, PermanentError, TemporaryError
 
 _CHUNK: Final = 65_536
+_REDIRECTS: Final = frozenset({301, 302, 303, 305, 307, 308})
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -108,7 +109,7 @@ class HttpClient:
         return self._checked(response)
 
     def _checked(self, response: ApiResponse) -> ApiResponse:
-        if 300 <= response.status < 400:
+        if response.status in _REDIRECTS:
             raise PermanentError(self._redirected(response), code="redirect")
         try:
             self._connector.check(response)

@@ -1,5 +1,6 @@
 """The configuration: read once, checked whole, frozen; each module gets its own small part of it."""
 
+from bridge.config.declared import declaration_text, shipped_folder
 from bridge.config.discovery import discover_connectors
 from bridge.config.example import example
 from bridge.config.loading import load
@@ -18,11 +19,13 @@ __all__ = [
     "Server",
     "Smtp",
     "SourceConfig",
+    "declaration_text",
     "discover_connectors",
     "example",
     "live_refusals",
     "load",
     "schemas",
+    "shipped_folder",
     "starter",
     "write_starter",
 ]

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import unquote
 
-from pydantic import BaseModel, ConfigDict, Field, IPvAnyAddress, SecretStr, SerializeAsAny, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    IPvAnyAddress,
+    PrivateAttr,
+    SecretStr,
+    SerializeAsAny,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 
 from bridge.config.forms import (
@@ -25,7 +34,7 @@ from bridge.config.forms import (
     WebAddress,
     ZoneName,
 )
-from bridge.core.connector import ConnectorSettings
+from bridge.core.connector import Connector, ConnectorSettings
 
 Header = Literal[
     "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port", "x-forwarded-by"
@@ -339,6 +348,16 @@ class Config(Section):
     server: Server = _part("The web server. The defaults withstand slow and broken senders.")
     log: Log = _part("What certbridge says about its work, on standard error.")
     sources: dict[str, SourceConfig] = Field({}, description="The systems that report completions.")
+    _connectors: Mapping[str, type[Connector[Any]]] = PrivateAttr(default={})
+
+    @property
+    def connectors(self) -> Mapping[str, type[Connector[Any]]]:
+        """The connector of each kind of source that is configured, by its name."""
+        return self._connectors
+
+    def remember_connectors(self, connectors: Mapping[str, type[Connector[Any]]]) -> None:
+        """Keeps what was found while reading: a declaration may be edited meanwhile."""
+        self._connectors = dict(connectors)
 
     @property
     def database_url(self) -> str:

@@ -192,6 +192,14 @@ class Connector(ABC, Generic[S]):
     """`parse` reads a table that an admin hands over as a file (`certbridge issue --csv`)."""
     rate: ClassVar[Rate | None] = None
     """None: as fast as answers come; a 429 pauses the source in any case."""
+    answers_certificate: ClassVar[bool] = False
+    """The sender wants the certificate in the answer: `certificate_id`, `verify_url` and `status`."""
+    answer_wait: ClassVar[float] = 0.0
+    """Seconds that such an answer may wait for the certificate; the sender gives up soon after."""
+    setup: ClassVar[str] = ""
+    """What an admin does at the vendor, in a few sentences; empty where the documentation says it."""
+    needs_refresh: bool = False
+    """Set by `verify` when it misses a signing key: the flow then calls `refresh` soon, and once in a while at most."""
 
     def __init__(self, settings: S) -> None:
         self.settings = settings

@@ -137,6 +137,26 @@ def _parsed(text: str) -> datetime:
         raise ValueError("there is no such date or time.") from None
 
 
+# -- lengths of time -------------------------------------------------------------------------------
+
+_UNITS: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
+_DURATION: Final = re.compile(r"(\d{1,6}) ?(second|minute|hour|day|week)s?")
+OFF: Final = timedelta(0)
+"""What `off` means for a duration."""
+
+
+def duration(text: object) -> timedelta:
+    """Reads `15 minutes`, `1 day` or `off`. Raises ValueError."""
+    if isinstance(text, timedelta):
+        return text
+    if text in ("off", "never", "no", False):
+        return OFF
+    found = _DURATION.fullmatch(str(text).strip().lower())
+    if not found or not int(found[1]):
+        raise ValueError("A length of time is needed, such as 15 minutes, 6 hours or 3 days; or off.")
+    return timedelta(seconds=int(found[1]) * _UNITS[found[2]])
+
+
 # -- how long it is valid --------------------------------------------------------------------------
 
 _MONTHS: Final = (

@@ -70,6 +70,8 @@ class SignedRequest:
     body: bytes
     headers: Mapping[str, str]
     path_token: str | None = None
+    query: Mapping[str, str] = field(default_factory=dict)
+    """What stands behind the question mark of the address, for vendors that put their token there."""
 
 
 @dataclass(frozen=True, slots=True)
