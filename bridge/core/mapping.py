@@ -233,7 +233,7 @@ def _connector_problems(layers: Sequence[Layer]) -> Iterator[Problem]:
     if not named:
         yield layers[0].document.problem((), "The mapping extends nothing. Write the first line: extends: NAME.")
     for layer in named[:-1]:
-        if layer.connector != named[-1].connector:
+        if layer.file.source is None and layer.connector != named[-1].connector:
             message = f'"connector: {layer.connector}" differs from that of {named[-1].document.file}. Remove it.'
             yield layer.document.problem(("connector",), message)
 

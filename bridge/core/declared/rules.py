@@ -82,7 +82,7 @@ def problems(document: Document, declaration: Declaration, at: Path) -> list[Pro
     for path, text in texts(declaration):
         found += [(path, message) for message in _text_problems(declaration, path, text)]
     found += [*_setting_problems(declaration), *_api_problems(declaration), *_step_problems(declaration)]
-    return [document.problem((*at, *path), f"{_name(path)}: {message}") for path, message in found]
+    return [document.problem((*at, *path), f"{_name((*at, *path))}: {message}") for path, message in found]
 
 
 def _name(path: Path) -> str:

@@ -78,11 +78,11 @@ class WriteStep(Section):
     @model_validator(mode="after")
     def _safe(self) -> WriteStep:
         if self.write.method == "GET":
-            raise ValueError("writes with GET, which changes nothing; write method: PUT (or POST, PATCH, DELETE)")
+            raise ValueError("needs a method that changes something: write method: PUT (or POST, PATCH, DELETE)")
         if self.write.method == "POST" and self.look_up is None and not self.repeatable:
             raise ValueError(
-                "writes with POST and would do so again when an answer is lost: it needs look_up with already (or "
-                "repeatable: true, where twice does no harm)"
+                "needs look_up with already, because a POST whose answer is lost is sent again (or repeatable: true, "
+                "where twice does no harm)"
             )
         return self
 
