@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import pytest
 from vendors.hubspot import HubSpotStandIn
 from vendors.hubspot.values import Property
+from vendors_selftest.calls import Clock
 from vendors_selftest.captures import differences
-
-ADA, BEN, NOBODY = "70000000101", "70000000102", "70000000104"
-NOW = datetime(2026, 9, 21, 10, 13, 20, 123_000, tzinfo=UTC)
-CONTACTS = "/crm/v3/objects/contacts"
-NOTES = "/crm/v3/objects/notes"
+from vendors_selftest.hubspot_calls import ADA, BEN, CONTACTS, NOBODY, NOTES, ask, ids, note, search, send, where
 
 # Keys and types as documentation and client code show them; the values are ours.
 CONTACT = {
@@ -29,17 +23,6 @@ DETAILS = {
 }  # fmt: skip
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.at = NOW
-
-    def __call__(self) -> datetime:
-        return self.at
-
-    def later(self, **more: float) -> None:
-        self.at += timedelta(**more)
-
-
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
@@ -49,50 +32,6 @@ def clock() -> Clock:
 def hubspot(clock: Clock) -> Iterator[HubSpotStandIn]:
     with HubSpotStandIn(clock=clock) as stand_in:
         yield stand_in
-
-
-def exchange(
-    hubspot: HubSpotStandIn,
-    method: str,
-    path: str,
-    body: object = None,
-    *,
-    headers: dict[str, str] | None = None,
-    **query: str,
-) -> tuple[int, dict[str, str], Any]:
-    connection = http.client.HTTPConnection("127.0.0.1", hubspot.port, timeout=10)
-    sent = {"Authorization": f"Bearer {hubspot.token}"} if headers is None else dict(headers)
-    data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-    if data is not None:
-        sent.setdefault("Content-Type", "application/json")
-    try:
-        connection.request(method, path + ("?" + urlencode(query) if query else ""), data, sent)
-        answer = connection.getresponse()
-        raw = answer.read()
-        found = {name.lower(): value for name, value in answer.getheaders()}
-        return answer.status, found, json.loads(raw) if raw else None
-    finally:
-        connection.close()
-
-
-def send(hubspot: HubSpotStandIn, method: str, path: str, body: object = None, **more: Any) -> tuple[int, Any]:
-    status, _, found = exchange(hubspot, method, path, body, **more)
-    return status, found
-
-
-def search(hubspot: HubSpotStandIn, *filters: dict[str, Any], path: str = CONTACTS, **more: Any) -> Any:
-    body = {"filterGroups": [{"filters": list(filters)}] if filters else [], **more}
-    status, found = send(hubspot, "POST", path + "/search", body)
-    assert status == 200, found
-    return found
-
-
-def where(name: str, operator: str, **values: Any) -> dict[str, Any]:
-    return {"propertyName": name, "operator": operator, **values}
-
-
-def ids(page: Any) -> list[str]:
-    return [one["id"] for one in page["results"]]
 
 
 # -- contacts ------------------------------------------------------------------------------------
@@ -205,154 +144,6 @@ def test_reads_many_and_names_the_missing(hubspot: HubSpotStandIn) -> None:
     assert send(hubspot, "POST", f"{CONTACTS}/batch/read", by_address)[0] == 200
 
 
-# -- search --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("condition", "found"),
-    [
-        (where("email", "EQ", value="ADA@example.org"), [ADA]),
-        (where("email", "NEQ", value="ada@example.org"), [BEN]),
-        (where("course_score", "LT", value="100"), [ADA]),
-        (where("course_score", "LTE", value="92.5"), [ADA]),
-        (where("course_score", "GT", value="92.5"), [BEN]),
-        (where("course_score", "GTE", value="92.5"), [ADA, BEN]),
-        (where("course_score", "BETWEEN", value="90", highValue="95"), [ADA]),
-        (where("firstname", "IN", values=["ada", "eve"]), [ADA]),
-        (where("firstname", "NOT_IN", values=["ada"]), [BEN]),
-        (where("email", "HAS_PROPERTY"), [ADA, BEN]),
-        (where("email", "NOT_HAS_PROPERTY"), [NOBODY]),
-        (where("course_id", "NOT_HAS_PROPERTY"), [BEN]),
-        (where("email", "CONTAINS_TOKEN", value="ben*"), [BEN]),
-        (where("email", "NOT_CONTAINS_TOKEN", value="ben"), [ADA]),
-        (where("course_completed_at", "GTE", value="1789948800000"), [ADA]),
-        (where("course_completed_at", "LT", value="2026-09-21T02:00:00+02:00"), [BEN]),
-    ],
-)
-def test_searches_with_every_operator(hubspot: HubSpotStandIn, condition: dict[str, Any], found: list[str]) -> None:
-    hubspot.portal.set(ADA, course_score="92.5", course_completed_at="2026-09-21T00:00:00Z")
-    hubspot.portal.set(BEN, course_score="100", course_completed_at="2026-09-20T23:59:59Z", course_id="")
-    assert ids(search(hubspot, condition)) == found
-
-
-def test_search_shows_what_was_asked_for_and_sorts(hubspot: HubSpotStandIn) -> None:
-    sort = [{"propertyName": "hs_object_id", "direction": "DESCENDING"}]
-    page = search(hubspot, sorts=sort, properties=["email", "nothing"])
-    assert (page["total"], ids(page)) == (3, [NOBODY, BEN, ADA])
-    assert set(page["results"][0]["properties"]) == {"email", "hs_object_id", "createdate", "lastmodifieddate"}
-    assert page["results"][0]["properties"]["email"] is None
-
-
-def test_search_pages_and_ends_without_next(hubspot: HubSpotStandIn) -> None:
-    page = search(hubspot, limit=2)
-    assert page["paging"] == {"next": {"after": "2"}}
-    page = search(hubspot, limit="2", after="2")
-    assert ids(page) == [NOBODY]
-    assert "paging" not in page
-
-
-def test_search_never_goes_beyond_its_cap(hubspot: HubSpotStandIn) -> None:
-    assert send(hubspot, "POST", f"{CONTACTS}/search", {"limit": 200, "after": "9800"})[0] == 200
-    status, found = send(hubspot, "POST", f"{CONTACTS}/search", {"limit": 200, "after": "9801"})
-    assert (status, found["category"]) == (400, "VALIDATION_ERROR")
-    assert "10000" in hubspot.refused[0].reason
-
-
-def test_the_index_learns_of_a_change_a_moment_later(hubspot: HubSpotStandIn, clock: Clock) -> None:
-    hubspot.search_lag = timedelta(seconds=30)
-    hubspot.portal.set(ADA, course_id="forklift")
-    assert search(hubspot, where("course_id", "EQ", value="forklift"))["total"] == 0
-    assert search(hubspot, where("course_id", "EQ", value="safety-1"))["total"] == 3
-    clock.later(seconds=30)
-    assert ids(search(hubspot, where("course_id", "EQ", value="forklift"))) == [ADA]
-
-
-def test_search_may_be_limited_to_so_many_a_second_and_sends_no_rate_headers(
-    hubspot: HubSpotStandIn, clock: Clock
-) -> None:
-    hubspot.search_per_second = 2
-    statuses = [send(hubspot, "POST", f"{CONTACTS}/search", {})[0] for _ in range(3)]
-    assert statuses == [200, 200, 429]
-    clock.later(seconds=1)
-    status, headers, _ = exchange(hubspot, "POST", f"{CONTACTS}/search", {})
-    assert status == 200
-    assert not [name for name in headers if "ratelimit" in name]
-
-
-# -- notes and events ----------------------------------------------------------------------------
-
-
-def note(text: str = "Certificate CERT-1", contact: str | int = ADA, **more: Any) -> dict[str, Any]:
-    kind = {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": 202}
-    return {
-        "properties": {"hs_timestamp": "2026-09-21T10:13:25Z", "hs_note_body": text, **more},
-        "associations": [{"to": {"id": contact}, "types": [kind]}],
-    }
-
-
-def test_a_note_hangs_on_its_contact_and_is_found_three_ways(hubspot: HubSpotStandIn) -> None:
-    status, made = send(hubspot, "POST", NOTES, note())
-    assert status == 201
-    assert made["properties"]["hs_timestamp"] == "2026-09-21T10:13:25Z"
-    (kept,) = hubspot.portal.notes_of(ADA)
-    assert (kept.id, kept.body, kept.contact_ids) == (made["id"], "Certificate CERT-1", [ADA])
-    _, contact = send(hubspot, "GET", f"{CONTACTS}/{ADA}", associations="notes")
-    linked = [{"id": made["id"], "type": "contact_to_note"}]
-    assert contact["associations"] == {"notes": {"results": linked}}
-    assert send(hubspot, "GET", f"{CONTACTS}/{ADA}/associations/notes")[1] == {"results": linked}
-    page = search(hubspot, where("hs_note_body", "CONTAINS_TOKEN", value="CERT-1"), path=NOTES)
-    assert ids(page) == [made["id"]]
-    asked = {"inputs": [{"id": made["id"]}], "properties": ["hs_note_body"]}
-    _, many = send(hubspot, "POST", f"{NOTES}/batch/read", asked)
-    assert many["results"][0]["properties"]["hs_note_body"] == "Certificate CERT-1"
-
-
-def test_the_same_note_twice_is_two_notes(hubspot: HubSpotStandIn) -> None:
-    for _ in range(2):
-        send(hubspot, "POST", NOTES, note())
-    assert len(hubspot.portal.notes_of(ADA)) == 2
-
-
-def test_a_note_moves_along_with_a_merge_and_into_the_recycle_bin(hubspot: HubSpotStandIn) -> None:
-    _, made = send(hubspot, "POST", NOTES, note())
-    hubspot.portal.merge(BEN, ADA)
-    assert [one.id for one in hubspot.portal.notes_of(BEN)] == [made["id"]]
-    assert send(hubspot, "DELETE", f"{NOTES}/{made['id']}") == (204, None)
-    assert hubspot.portal.notes_of(BEN) == []
-    assert send(hubspot, "GET", f"{NOTES}/{made['id']}")[0] == 404
-
-
-def test_a_note_ignores_unknown_properties_on_change_only(hubspot: HubSpotStandIn) -> None:
-    _, made = send(hubspot, "POST", NOTES, note())
-    change = {"properties": {"hs_note_body": "revoked", "colour": "red"}}
-    assert send(hubspot, "PATCH", f"{NOTES}/{made['id']}", change)[0] == 200
-    assert hubspot.portal.notes[made["id"]].body == "revoked"
-    assert send(hubspot, "POST", NOTES, note(colour="red"))[1]["errors"][0]["code"] == "PROPERTY_DOESNT_EXIST"
-
-
-def test_a_note_can_be_put_on_a_contact_afterwards(hubspot: HubSpotStandIn) -> None:
-    _, made = send(hubspot, "POST", NOTES, {"properties": {"hs_timestamp": "1789948800000"}})
-    for _ in range(2):
-        assert send(hubspot, "PUT", f"{NOTES}/{made['id']}/associations/contact/{BEN}/202")[0] == 200
-    assert hubspot.portal.notes[made["id"]].contact_ids == [BEN]
-
-
-def test_a_custom_event_is_taken_once_per_uuid(hubspot: HubSpotStandIn) -> None:
-    event = {
-        "eventName": "pe50100100_certificate_issued",
-        "objectId": ADA,
-        "occurredAt": "2026-09-21T10:13:25Z",
-        "uuid": "6f7c1d52-3a52-5b0e-9d3d-5d8f8a0a7a11",
-        "properties": {"certificate_id": "CERT-1"},
-    }
-    for text in ("CERT-1", "CERT-2"):
-        changed = {**event, "properties": {"certificate_id": text}}
-        assert send(hubspot, "POST", "/events/v3/send", changed) == (204, None)
-    (kept,) = hubspot.portal.sent_events
-    assert (kept.object_id, kept.properties) == (ADA, {"certificate_id": "CERT-1"})
-    assert len(hubspot.portal.dropped_events) == 1
-
-
 # -- the account ---------------------------------------------------------------------------------
 
 
@@ -374,15 +165,15 @@ def test_tells_about_the_account_and_its_properties(hubspot: HubSpotStandIn) -> 
 
 def test_counts_its_limits_down(hubspot: HubSpotStandIn, clock: Clock) -> None:
     hubspot.per_ten_seconds = 2
-    left = [exchange(hubspot, "GET", f"{CONTACTS}/{ADA}")[1].get("x-hubspot-ratelimit-remaining") for _ in range(3)]
+    left = [ask(hubspot, "GET", f"{CONTACTS}/{ADA}").headers.get("x-hubspot-ratelimit-remaining") for _ in range(3)]
     assert left == ["1", "0", None]
     status, found = send(hubspot, "GET", f"{CONTACTS}/{ADA}")
     assert (status, found["policyName"]) == (429, "TEN_SECONDLY_ROLLING")
     clock.later(seconds=10)
     assert send(hubspot, "GET", f"{CONTACTS}/{ADA}")[0] == 200
     hubspot.daily_limit = hubspot.used_today
-    status, headers, found = exchange(hubspot, "GET", f"{CONTACTS}/{ADA}")
-    assert (status, found["policyName"], headers.get("retry-after")) == (429, "DAILY", None)
+    found = ask(hubspot, "GET", f"{CONTACTS}/{ADA}")
+    assert (found.status, found.body["policyName"], found.headers.get("retry-after")) == (429, "DAILY", None)
 
 
 def test_a_token_without_the_scope_is_told_which(hubspot: HubSpotStandIn) -> None:
