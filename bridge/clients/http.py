@@ -154,7 +154,9 @@ class HttpClient:
 
     def _prepare(self, ask: _Ask, access: Access | None) -> requests.PreparedRequest:
         url = self._url(ask.path, access)
-        headers = {**(access.headers if access else {}), **ask.headers, "Accept-Encoding": "identity"}
+        given = {**(access.headers if access else {}), **ask.headers}
+        # One that is given as empty is left out: another part of a vendor's API may want other credentials.
+        headers = {name: value for name, value in given.items() if value} | {"Accept-Encoding": "identity"}
         body: bytes | None = None
         if ask.json is not None:
             body = jsonlib.dumps(ask.json, ensure_ascii=False, allow_nan=False).encode("utf-8")
