@@ -30,7 +30,7 @@ class Crm:
 
         The answer about a contact that was merged into another one is the other one.
         """
-        query = {"properties": ",".join(properties)}
+        query = {"properties": ",".join(properties)} if properties else {}
         number = identifier(who)
         if number is None:
             query["idProperty"] = "email"

@@ -127,12 +127,13 @@ def keys(who: Contact, done: Completed) -> tuple[str, ...]:
 
 
 def kept(properties: Mapping[str, Any], wanted: Sequence[str]) -> dict[str, Any]:
-    """Returns the properties without HubSpot's own bookkeeping, which changes by itself."""
-    return {
+    """Returns the properties, each wanted one, without HubSpot's own bookkeeping, which changes by itself."""
+    others = {
         name: value
         for name, value in properties.items()
-        if name in wanted or not (name.startswith("hs_") or name in ("createdate", "lastmodifieddate"))
+        if not (name.startswith("hs_") or name in ("createdate", "lastmodifieddate"))
     }
+    return {**others, **{name: properties.get(name) for name in wanted}}
 
 
 def _shown(value: object) -> object:

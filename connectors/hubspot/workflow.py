@@ -57,7 +57,7 @@ def cut(body: JsonObject, settings: HubSpotSettings) -> list[SourceEvent]:
     if not isinstance(body.get("properties"), dict):
         return [_flat(body, settings)]
     if _is_deal(body):
-        return [_deal(body, settings)]
+        return [_deal(body)]
     if not _is_contact(body):
         raise PayloadError(
             "The body holds the properties of a record that is neither a contact nor a deal. Enrol contacts in the "
@@ -109,7 +109,7 @@ def _flat(body: JsonObject, settings: HubSpotSettings) -> SourceEvent:
     return record.event(_id(body), WORKFLOW, who, Completed(course, title, at, at or "", score), fields)
 
 
-def _deal(body: JsonObject, settings: HubSpotSettings) -> SourceEvent:
+def _deal(body: JsonObject) -> SourceEvent:
     """Returns a thin event: the learner is the contact of the deal; what the deal says about the course goes along."""
     found = record.contact({"id": _first(body, ("dealId", "id")), "properties": body["properties"]})
     if found is None:
@@ -117,7 +117,7 @@ def _deal(body: JsonObject, settings: HubSpotSettings) -> SourceEvent:
     associated = body.get("associations")
     listed = associated.get("associatedVids") if isinstance(associated, dict) else None
     contacts = [number for one in _list(listed) if (number := values.identifier(one))]
-    properties = record.kept(found.properties, settings.read_properties)
+    properties = record.kept(found.properties, ())
     data = {"deal": {"id": found.id, "contacts": contacts, "properties": properties}}
     return SourceEvent(event_id=_id(body), event_type=WORKFLOW, data=data)
 
