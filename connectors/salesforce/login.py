@@ -72,14 +72,12 @@ def _base(url: str, instance: object) -> str:
     """Returns the instance that Salesforce names, when it is Salesforce's; the token goes nowhere else."""
     if not isinstance(instance, str) or not instance:
         return url
-    parts = urlsplit(instance)
-    ours = (parts.scheme, parts.netloc) == urlsplit(url)[:2]
-    if not ours and not (parts.scheme == "https" and _host(instance).endswith(_SALESFORCE)):
-        host = _host(instance)[:100]
-        raise PermanentError(
-            f"Salesforce named {host!r} as its address, which is not Salesforce's.", code="odd_instance"
-        )
-    return f"{parts.scheme}://{parts.netloc}"
+    host = _host(instance)
+    ours = instance.rstrip("/") == url
+    if not ours and not (instance.startswith("https://") and host.endswith(_SALESFORCE)):
+        text = f"Salesforce named {host[:100]!r} as its address, which is not Salesforce's."
+        raise PermanentError(text, code="odd_instance")
+    return url if ours else f"https://{host}"
 
 
 def _host(url: str) -> str:
