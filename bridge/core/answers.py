@@ -59,6 +59,11 @@ def sections(value: object) -> list[JsonObject]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
+def texts(value: object) -> list[str]:
+    """Returns the texts in a list; an empty list for anything else."""
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
 def answered(response: ApiResponse, vendor: str) -> JsonObject:
     """Returns the JSON object that a vendor answered. Raises TemporaryError when it is none."""
     try:

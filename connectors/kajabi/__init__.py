@@ -68,7 +68,7 @@ class KajabiSettings(ConnectorSettings):
         min_length=1,
         description="Tag that says a course is completed (id or name): tag that marks its certificate as issued "
         "(another one for each course; may be left empty).",
-        examples=[{"1001": "2001", "completed: First Aid": "certificate: First Aid"}],
+        examples=[{"1001": "2001"}],
     )
     write_back: WriteBack = Field(WriteBack(), description="What is written to the contact for each certificate.")
     api_url: Annotated[str, AfterValidator(service_address)] = Field(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
-from bridge.core.answers import digits, line, section, sections, stamp
+from bridge.core.answers import digits, line, section, sections, stamp, texts
 from bridge.core.connector import Page
 from bridge.core.errors import HeldError, PermanentError, UnconfirmedError
 from bridge.core.models import JsonObject, SourceEvent
@@ -56,7 +56,7 @@ def waiting(rest: Rest, tags: Wanted, cursor: JsonObject, now: datetime) -> Iter
     configured tags is missing, and TemporaryError.
     """
     ready, missing = course_tags(tags, found(rest))
-    known = [number for number in cursor.get("known", []) if isinstance(number, str)] if cursor else []
+    known = texts(cursor.get("known"))
     for tag in ready:
         # At the very first poll the flow knows what is old; of a tag that joined later only we know.
         old = bool(cursor) and tag.id not in known

@@ -54,20 +54,19 @@ def carry_out(step: Step, certificate: Certificate, memo: Memo, rest: Rest) -> R
 def handle_of(title: str, rest: Rest) -> str:
     """Returns the handle (`custom_1`) of a custom field of this site. Raises PermanentError, TemporaryError."""
     fields = [section(row.get("attributes")) for row in rest.rows("/custom_fields")]
-    known = [
-        (str(line(one.get("title"))), line(one.get("handle"))) for one in fields if one.get("archived") is not True
-    ]
-    handles = [handle for name, handle in known if handle and name.strip().casefold() == title.strip().casefold()]
-    if len(handles) == 1 and handles[0].startswith("custom_"):
+    named = [(str(one.get("title")), str(one.get("handle"))) for one in fields if one.get("archived") is not True]
+    known = [(name, handle) for name, handle in named if handle.startswith("custom_")]
+    handles = [handle for name, handle in known if name.strip().casefold() == title.strip().casefold()]
+    if len(handles) == 1:
         return handles[0]
     if handles:
         raise PermanentError(
             f"Kajabi has {len(handles)} custom fields titled {title!r} on this site. Rename all but one.",
             code="field_ambiguous",
         )
-    named = ", ".join(repr(name) for name, _ in sorted(known)[:20]) or "none"
+    there = ", ".join(repr(name) for name, _ in sorted(known)[:20]) or "none"
     raise PermanentError(
-        f"Kajabi has no custom field titled {title!r} on this site (there are: {named}). Create a text field under "
+        f"Kajabi has no custom field titled {title!r} on this site (there are: {there}). Create a text field under "
         "Settings, Custom fields, or correct `write_back: {field}`.",
         code="field_missing",
     )

@@ -40,7 +40,7 @@ def write(step: Step, certificate: Certificate, rest: Rest, *, overwrite: bool) 
     wanted = ours if certificate.state == "issued" else ""
     if before == wanted or (wanted == "" and before != ours):
         return Receipt(f"Teachable's src of user {user} is right already", confirmed=True)
-    if before and not _is_number(before) and not overwrite:
+    if before not in ("", ours) and not _is_number(before) and not overwrite:
         raise PermanentError(
             f"The sign-up source (src) of user {user} is set already, to {before[:60]!r}, so it was left alone. Empty "
             "it in Teachable and replay, or set `write_back: {overwrite: yes}`; the certificate is not affected.",
