@@ -52,14 +52,16 @@ def confirmed(event: SourceEvent, rest: Rest, tags: Wanted) -> SourceEvent:
 def waiting(rest: Rest, tags: Wanted, cursor: JsonObject, now: datetime) -> Iterator[Page]:
     """Yields the contacts that have the tag of a completed course and not the one that marks it as issued.
 
-    Kajabi knows no time of a tag, so `occurred_at` is open. Raises PermanentError after the last page when one of the
-    configured tags is missing, and TemporaryError.
+    Kajabi knows no time of a tag, so `occurred_at` is open. Raises PermanentError when one of the configured tags is
+    missing (later than at the first contact: after the others were looked at), and TemporaryError.
     """
     ready, missing = course_tags(tags, found(rest))
-    known = texts(cursor.get("known"))
+    # At the first contact the flow knows that everybody is older; of a tag that joins later only we know it.
+    known = texts(cursor.get("known")) if cursor else [tag.id for tag in ready]
+    if missing and not cursor:
+        raise no_tag(missing)  # a first contact that failed at its end would never be over
     for tag in ready:
-        # At the very first poll the flow knows what is old; of a tag that joined later only we know.
-        old = bool(cursor) and tag.id not in known
+        old = tag.id not in known
         for page in rest.pages("/contacts", _filter(tag)):
             events = [event for row in page if (event := _waits(row, tag, rest.site, old=old)) is not None]
             yield Page(events, {"known": known, "polled": stamp(now)})

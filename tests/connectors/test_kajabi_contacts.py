@@ -229,24 +229,41 @@ def test_whoever_had_a_tag_before_it_joined_the_settings_counts_as_older() -> No
     assert [event.skip for event in events_of(pages)] == [None]
 
 
-def test_a_first_poll_that_broke_off_does_not_make_old_contacts_new() -> None:
+def test_a_tag_that_joined_is_new_until_all_its_pages_were_seen() -> None:
+    cursor = dict(poll({}, listed(), tags={"123": "789"})[0][-1].cursor)
+    connector = kajabi()
+    busy = [listed(), listed(contact(), following="next"), Answer(b"", 503)]
+    api = RoutedApi(connector, {"GET /contact_tags": listed(*KNOWN_TAGS, MARKED), "GET /contacts": busy})
+    pages = connector.poll(api, cursor, SINCE, NOW)
+    *_, broken = [next(pages) for _ in range(2)]
+    with pytest.raises(TemporaryError):
+        next(pages)
+    resumed, _ = poll(broken.cursor, by_tag(t124=[contact(), contact("457")]))
+    assert all(event.skip for event in events_of(resumed))
+
+
+def test_a_first_poll_that_broke_off_leaves_it_to_the_flow_what_is_old() -> None:
     connector = kajabi()
     busy = [listed(contact(), following="next"), Answer(b"", 503)]
     api = RoutedApi(connector, {"GET /contact_tags": listed(*KNOWN_TAGS, MARKED), "GET /contacts": busy})
-    pages = connector.poll(api, {}, SINCE, NOW)
-    cursor = next(pages).cursor
-    with pytest.raises(TemporaryError):
+    broken = next(connector.poll(api, {}, SINCE, NOW))
+    resumed, _ = poll(broken.cursor, by_tag(t123=[contact()], t124=[contact("457")]))
+    assert [event.skip for event in events_of(resumed)] == [None, None]
+
+
+def test_case_04_a_first_contact_with_a_tag_missing_does_not_begin() -> None:
+    connector = kajabi()
+    pages = connector.poll(RoutedApi(connector, {"GET /contact_tags": listed(tag(), tag("789"))}), {}, SINCE, NOW)
+    with pytest.raises(PermanentError, match="no tag 'completed: fire safety'"):
         next(pages)
-    resumed, _ = poll(cursor, by_tag(t123=[contact(), contact("457")]))
-    assert all(event.skip for event in events_of(resumed))
 
 
 def test_case_04_a_tag_that_is_gone_is_said_after_the_others_were_polled() -> None:
     connector = kajabi()
     routes: dict[str, Route] = {"GET /contact_tags": listed(tag(), tag("789")), "GET /contacts": listed(contact())}
-    pages = connector.poll(RoutedApi(connector, routes), {}, SINCE, NOW)
+    pages = connector.poll(RoutedApi(connector, routes), {"known": [TAG, "124"]}, SINCE, NOW)
     assert next(pages).events
-    assert next(pages).cursor["known"] == [TAG]
+    assert next(pages).cursor["known"] == [TAG, "124"]
     with pytest.raises(PermanentError, match=r"no tag 'completed: fire safety', 'certificate: Fire Safety'"):
         next(pages)
 
