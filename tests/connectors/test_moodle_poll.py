@@ -124,7 +124,7 @@ def test_case_28_a_report_that_may_not_be_seen_names_the_capability() -> None:
 
 
 def test_a_report_with_a_number_that_is_not_there_is_said_so() -> None:
-    with pytest.raises(PermanentError, match="no such record.*core_reportbuilder_retrieve_report"):
+    with pytest.raises(PermanentError, match=r"no such record.*core_reportbuilder_retrieve_report"):
         polled((RETRIEVE, answer("rb-retrieve-unknown")), report="77")
 
 
