@@ -228,7 +228,7 @@ class Connector(ABC, Generic[S]):
         return Reply(received.status, json.dumps(body).encode(), headers)
 
     def hosts(self) -> Sequence[str]:
-        """Names the hosts (`lms.example`, `*.salesforce.com`) this source may call; nothing else is reachable."""
+        """Names the hosts (`lms.example`, `*.vendor.example`) this source may call; nothing else is reachable."""
         return ()
 
     def authenticate(self, api: ApiClient) -> Access | None:
