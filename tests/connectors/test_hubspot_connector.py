@@ -44,8 +44,9 @@ class ContactsApi:
         self.answers = answers
         self.asked: list[str] = []
 
-    def request(self, method: str, path: str, **_: object) -> ApiResponse:
+    def request(self, method: str, path: str, *, query: Mapping[str, str], **_: object) -> ApiResponse:
         assert method == "GET", f"reading needs no {method} {path}"
+        assert (query.get("idProperty") == "email") == ("%40" in path), "an address is no number"
         self.asked.append(path)
         known = self.answers.get(path)
         response = Answer(known or {"status": "error"}, 200 if known else 404).response()
@@ -155,6 +156,11 @@ def test_case_01_an_older_event_that_comes_last_is_about_the_contact_as_it_is_no
 
 def test_case_02_a_retry_is_the_same_event_whatever_its_numbers() -> None:
     first, again = batch(change(), change(eventId=9100000099, attemptNumber=1, subscriptionId=9002))
+    assert first == again
+
+
+def test_case_02_a_retry_is_the_same_event_even_where_hubspot_says_no_time() -> None:
+    first, again = batch(change(occurredAt=...), change(occurredAt=..., eventId=9100000099, attemptNumber=1))
     assert first == again
 
 
