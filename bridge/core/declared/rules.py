@@ -7,11 +7,12 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from bridge.core.declared.addresses import Address
 from bridge.core.declared.jwt_proof import JwtProof
 from bridge.core.declared.model import Declaration
 from bridge.core.declared.proof import kinds_of
 from bridge.core.declared.settings import secret_fields
-from bridge.core.declared.texts import Address, Condition, Path, Tree
+from bridge.core.declared.texts import Condition, Path, Tree
 from bridge.core.document import Document
 from bridge.core.errors import Problem
 from bridge.core.expressions import Expression, Text

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, Field, SecretStr, create_model, model_validator
 
 from bridge.core.connector import ConnectorSettings
-from bridge.core.declared.texts import Unclear, checked_address
+from bridge.core.declared.addresses import checked_address
+from bridge.core.declared.texts import Unclear
 from bridge.core.section import Section
 
 SETTING: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
