@@ -9,34 +9,37 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from email.utils import parseaddr
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import structlog
 
 from bridge.clients.http import HttpClient
-from bridge.clients.mail import Mailbox
-from bridge.clients.smtp import FolderTransport, SmtpSettings, SmtpTransport
 from bridge.config import Config, declaration_text, discover_connectors, load, shipped_folder
+from bridge.config.secret_files import holds_secrets
 from bridge.core.connector import ApiClient, Connector
 from bridge.core.errors import ConfigError, MappingError, Problem, UnavailableError
 from bridge.core.mapping import Defaults
 from bridge.core.mapping import Mapping as CompiledMapping
-from bridge.core.models import Issuer
+from bridge.core.models import Ignored, Issuer, SourceEvent
 from bridge.core.source import Source
+from bridge.flow.acts import Acting
 from bridge.flow.amend import Amending
+from bridge.flow.bring import Bringing
 from bridge.flow.clerk import Clerk, Exchange
 from bridge.flow.issue import Issuing
 from bridge.flow.mappings import MappingFile, Mappings
 from bridge.flow.normalise import not_wanted
-from bridge.flow.plan import MAIL, TEST_MAIL, Planner
+from bridge.flow.past import Past
+from bridge.flow.plan import Planner
+from bridge.flow.poll import Polling
 from bridge.flow.presence import Presence, daemon_lives
 from bridge.flow.receive import Receiver
-from bridge.flow.send import Postbox, Sending
+from bridge.flow.schedule import Schedule
+from bridge.flow.send import Sending
+from bridge.flow.table import Table
 from bridge.flow.templates import Templates
 from bridge.flow.upkeep import Upkeep
 from bridge.flow.view import Publisher
@@ -44,6 +47,7 @@ from bridge.flow.work import Workers
 from bridge.issuing.renderer import Renderer, check_template
 from bridge.issuing.template import load_template
 from bridge.observe import Redactor
+from bridge.parts import client, postboxes, rhythms
 from bridge.store import queue
 from bridge.store import sources as stored_sources
 from bridge.store.engine import OwnedError, OwnerLock, Store, open_store
@@ -146,7 +150,7 @@ class Bridge:
             self.woken.set,
             events_per_request=limits.events_per_request,
             rejected_per_hour=limits.rejected_per_hour,
-            unwanted=lambda name, event: not_wanted(event, self.mappings.current(name), defaults=self.defaults),
+            unwanted=self._unwanted,
             overloaded=self.upkeep.overloaded,
         )
 
@@ -168,6 +172,34 @@ class Bridge:
         most = self.config.limits.waiting_events
         return Upkeep(self.store, self.mappings, self.templates, self.presence, REFRESH, most)
 
+    @cached_property
+    def polling(self) -> Polling:
+        """What asks the sources."""
+        return Polling(self.store, self.api, self._unwanted, self.upkeep.overloaded, self.node, self.woken.set)
+
+    @cached_property
+    def bringing(self) -> Bringing:
+        """What takes in events on a person's word."""
+        return Bringing(self.store, self._unwanted, self.woken.set)
+
+    @cached_property
+    def past(self) -> Past:
+        """What looks behind the start line."""
+        return Past(self.store, self.mappings, self.defaults, self.api, self.bringing)
+
+    @cached_property
+    def table(self) -> Table:
+        """What issues from files."""
+        return Table(self.store, self.mappings, self.defaults, self.bringing)
+
+    @cached_property
+    def schedule(self) -> Schedule:
+        """What is done when its time has come."""
+        return Schedule(self.store, self.sources, rhythms(self.config, self.sources), self.polling, self.api)
+
+    def _unwanted(self, name: str, event: SourceEvent) -> Ignored | None:
+        return not_wanted(event, self.mappings.current(name), defaults=self.defaults)
+
     def _clerk(self) -> Clerk:
         parts = self.store, self.renderer, self.templates, self.publisher, self.planner
         return Clerk(
@@ -176,17 +208,39 @@ class Bridge:
             mappings=self.mappings,
             defaults=self.defaults,
             issuing=Issuing(*parts, self.woken.set),
+            acting=Acting(self.store, self.amending),
             sending=Sending(self.store, self.publisher, postboxes(self.config), self.sources),
             reread=self.receiver.reread,
             apis=self.api,
             redactor=self.redactor,
             node=self.node,
+            hold_above={name: source.hold_above for name, source in self.config.sources.items()},
         )
 
     def api(self, source: str, exchange: Exchange | None = None) -> ApiClient:
         """Returns the API client of a source; its calls are noted in the exchange."""
         client = self.clients[source]
         return client.observed_by(exchange.note) if exchange is not None else client
+
+    def take_secrets(self, config: Config) -> list[str]:
+        """Takes over the secrets of a configuration that was read anew; returns the sources whose secrets changed.
+
+        Everything else that was edited waits for the next start.
+        """
+        self.redactor.learn(config.secrets())
+        changed = []
+        for name, source in self.sources.items():
+            block = config.sources.get(name)
+            if block is None or block.connector != source.connector.name:
+                continue
+            fields = type(source.connector.settings).model_fields
+            secrets = {key: getattr(block.settings, key) for key, info in fields.items() if holds_secrets(info)}
+            now = source.connector.settings.model_copy(update=secrets)
+            if now != source.connector.settings:
+                source.connector.settings = now
+                self.clients[name].sign_out()
+                changed.append(name)
+        return changed
 
     def finish_work(
         self, *, inbox_ids: Collection[int] | None = None, outbox_ids: Collection[int] | None = None
@@ -212,8 +266,8 @@ class Bridge:
         except UnavailableError as error:
             log.warning("the other nodes were not told; they see it in a minute", reason=str(error))
         self.renderer.close()
-        for client in self.clients.values():
-            client.close()
+        for way_out in self.clients.values():
+            way_out.close()
         self.store.close()
 
 
@@ -288,7 +342,7 @@ def _assemble(config: Config, store: Store, *, daemon_running: bool) -> Bridge:
         planner=Planner(mail_is_set_up=config.mail.mode != "off"),
         presence=Presence(store, node, tuple(sources)),
         renderer=renderer,
-        clients={name: _client(config, source, redactor) for name, source in sources.items()},
+        clients={name: client(config, source, redactor) for name, source in sources.items()},
         daemon_running=daemon_running,
     )
 
@@ -330,19 +384,6 @@ def _renderer(config: Config) -> Renderer:
     )
 
 
-def _client(config: Config, source: Source, redactor: Redactor) -> HttpClient:
-    limits, block = config.limits, config.sources[source.name]
-    return HttpClient(
-        source.connector,
-        allow_private=block.allow_private,
-        redactor=redactor.text,
-        timeout=(limits.connect_seconds, limits.read_seconds),
-        max_bytes=limits.response_bytes,
-        total_deadline=limits.request_seconds,
-        ca_file=str(block.ca_file) if block.ca_file else None,
-    )
-
-
 def _register_sources(config: Config, store: Store) -> None:
     for name, source in config.sources.items():
         store.transact(
@@ -350,19 +391,3 @@ def _register_sources(config: Config, store: Store) -> None:
                 tx, name, source.connector, since=source.since, formerly=source.formerly
             )
         )
-
-
-def postboxes(config: Config) -> dict[str, Postbox]:
-    """Returns the ways mail may leave: `mail` when it is set up, and the folder for test certificates always."""
-    host = urlsplit(config.public_url).hostname or "localhost"
-    name, address = parseaddr(config.mail.sender or f"{config.issuer.name} <certbridge@{host}>")
-    box = partial(Postbox, sender=Mailbox(address, name), reply_to=config.mail.reply_to, host=host)
-    boxes = {TEST_MAIL: box(FolderTransport(config.mail.test_folder))}
-    if config.mail.mode == "folder":
-        boxes[MAIL] = box(FolderTransport(config.mail.folder))
-    elif config.mail.smtp is not None and config.mail.mode == "smtp":
-        smtp = config.mail.smtp
-        ca_file = str(smtp.ca_file) if smtp.ca_file else None
-        known = {name: getattr(smtp, name) for name in SmtpSettings.model_fields}
-        boxes[MAIL] = box(SmtpTransport(SmtpSettings(**{**known, "ca_file": ca_file})))
-    return boxes

@@ -9,12 +9,13 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
 from bridge.app import Bridge, open_bridge
 from bridge.config import Config
-from bridge.core.errors import UnavailableError
+from bridge.core.errors import ConfigError, UnavailableError
 from bridge.observe import configure_logging
 from bridge.store import certificates
 from bridge.store.engine import Transaction
@@ -24,6 +25,9 @@ from bridge.web.server import Server, ServerLimits, TrustedProxy
 from bridge.web.server import serve as serve_web
 
 log = structlog.get_logger(__name__)
+
+SECRETS = 30.0
+"""Seconds between looks for changed secrets."""
 
 
 @dataclass
@@ -46,6 +50,7 @@ class Running:
     def stop(self) -> None:
         """Ends in order: not ready, claim nothing, answer who is waiting, finish what is in work."""
         self._stopping.set()
+        self.bridge.schedule.stop()
         self.bridge.upkeep.stop()
         # What is not done by then is taken over after its lease, by another node or by the next start.
         self.left = self.bridge.workers.stop(timeout=self.bridge.config.server.stop_seconds)
@@ -59,13 +64,14 @@ class Running:
 
 
 @contextmanager
-def running(config: Config) -> Iterator[Running]:
-    """Serves and works for as long as the block lasts."""
+def running(config: Config, *, reread: Callable[[], Config] | None = None) -> Iterator[Running]:
+    """Serves and works for as long as the block lasts; `reread` reads the configuration anew, for its secrets."""
     with open_bridge(config, role="daemon") as bridge:
         stopping = threading.Event()
         bridge.renderer()  # children start now, not with the first certificate
         bridge.workers.start()
         bridge.upkeep.start()
+        bridge.schedule.start(*([(SECRETS, partial(_take_secrets, bridge, reread), "secrets")] if reread else []))
         try:
             server = serve_web(
                 create_app(_doors(bridge, stopping)),
@@ -75,6 +81,7 @@ def running(config: Config) -> Iterator[Running]:
                 https=config.public_url.startswith("https:"),
             )
         except BaseException:
+            bridge.schedule.stop()
             bridge.upkeep.stop()
             bridge.workers.stop(timeout=config.server.stop_seconds)
             raise
@@ -85,7 +92,23 @@ def running(config: Config) -> Iterator[Running]:
             run.stop()
 
 
-def serve(config: Config, *, on_ready: Callable[[Running], None] | None = None) -> None:
+def _take_secrets(bridge: Bridge, reread: Callable[[], Config]) -> None:
+    """Takes over secrets that `certbridge sources secret` changed, and drops those whose week is over."""
+    try:
+        changed = bridge.take_secrets(reread())
+    except ConfigError as error:
+        log.warning("the configuration on disk cannot be read; its secrets stay as they were", reason=str(error))
+        return
+    for name in changed:
+        log.info("the secrets of this source changed", source=name)
+
+
+def serve(
+    config: Config,
+    *,
+    on_ready: Callable[[Running], None] | None = None,
+    reread: Callable[[], Config] | None = None,
+) -> None:
     """Runs until SIGTERM or SIGINT; a second signal ends at once (nothing is lost: leases run out)."""
     told = threading.Event()
 
@@ -96,7 +119,7 @@ def serve(config: Config, *, on_ready: Callable[[Running], None] | None = None) 
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        with running(config) as run:
+        with running(config, reread=reread) as run:
             for warning in run.bridge.store.warnings():
                 log.warning("store", warning=warning)
             log.info("ready", url=run.url, sources=sorted(run.bridge.sources))

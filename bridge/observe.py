@@ -38,8 +38,13 @@ class Redactor:
     """Replaces secret values wherever they stand: plain, percent-encoded, in JSON, HTML, hex or base64."""
 
     def __init__(self, secrets: Iterable[str | SecretStr] = ()) -> None:
-        values = {item.get_secret_value() if isinstance(item, SecretStr) else item for item in secrets}
-        forms = {form for value in values if len(value) >= SHORTEST_SECRET for form in _forms(value)}
+        self._values: set[str] = set()
+        self.learn(secrets)
+
+    def learn(self, secrets: Iterable[str | SecretStr]) -> None:
+        """Replaces these, too, from now on."""
+        self._values |= {item.get_secret_value() if isinstance(item, SecretStr) else item for item in secrets}
+        forms = {form for value in self._values if len(value) >= SHORTEST_SECRET for form in _forms(value)}
         # The longest first, or a short form would leave the tail of a longer one behind.
         ordered = sorted(forms, key=lambda form: (-len(form), form))
         self._text = re.compile("|".join(map(re.escape, ordered))) if ordered else None

@@ -140,6 +140,10 @@ class ConnectorContract:
     """False where the vendor only sends a shared token."""
     admin: ClassVar[str] = "other_courses: issue\n"
     """The admin's mapping, without its `extends:`."""
+    samples: ClassVar[str] = ""
+    """Folder of the samples below tests/samples where it is not named like the connector (`moodle/xapi`)."""
+    stranger: ClassVar[dict[str, Any]] = {}
+    """Other secrets, where `quite another ...` would be no secret at all (`whsec_...`)."""
 
     # What you may write.
     def without_proof(self, case: Case) -> Iterator[InboundRequest]:
@@ -164,8 +168,9 @@ class ConnectorContract:
     # What you need not touch.
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         if "case" in metafunc.fixturenames:
-            found = cases(self.connector)
-            assert found, f"no samples in tests/samples/{self.connector}"
+            folder = self.samples or self.connector
+            found = cases(folder)
+            assert found, f"no samples in tests/samples/{folder}"
             metafunc.parametrize("case", found, ids=[case.folder.name for case in found])
         if "hostile" in metafunc.fixturenames:
             metafunc.parametrize("hostile", HOSTILE_BODIES.values(), ids=HOSTILE_BODIES.keys())
@@ -230,7 +235,7 @@ class ConnectorContract:
     def test_refuses_the_sample_of_another_secret_without_telling_ours(self, case: Case) -> None:
         settings = self.build().settings
         names = [name for name in type(settings).model_fields if isinstance(getattr(settings, name), SecretStr)]
-        stranger = self.build(**{name: f"quite another {name}" for name in names})
+        stranger = self.build(**{name: f"quite another {name}" for name in names} | self.stranger)
         with pytest.raises(SignatureError) as caught:
             stranger.verify(case.request())
         text = f"{caught.value}{caught.value!r}"

@@ -135,7 +135,10 @@ def replay(
 
 
 @events.command("release")
-@click.argument("number", type=NUMBER, metavar="NUMBER")
+@click.argument("numbers", type=NUMBER, nargs=-1, metavar="[NUMBER]...")
+@click.option("--code", metavar="CODE", help="All that are held for this reason (such as flood), instead of numbers.")
+@click.option("--source", metavar="NAME", help="With --code: of this source only.")
+@click.option("--yes", is_flag=True, help="With --code: do not ask.")
 @click.option(
     "--set",
     "corrections",
@@ -148,21 +151,34 @@ def replay(
 @json_option
 @pass_session
 def release(
-    session: Session, number: int, corrections: tuple[tuple[str, str], ...], reason: str, as_json: bool
+    session: Session,
+    numbers: tuple[int, ...],
+    code: str | None,
+    source: str | None,
+    yes: bool,
+    corrections: tuple[tuple[str, str], ...],
+    reason: str,
+    as_json: bool,
 ) -> None:
-    """Let a held event go on, as it is or with corrected values; who did it and why stands in the history."""
-    from bridge.cli.replaying import EVENTS, put_back
-    from bridge.store import inbox
+    """Let held events go on, as they are or with corrected values; who did it and why stands in the history."""
+    from bridge.cli import replaying
+    from bridge.store import inbox, stuck
 
+    if bool(numbers) == bool(code) or (source and not code):
+        raise click.UsageError("Name the events, or all of one reason: --code CODE, and --source NAME to narrow it.")
     overrides = dict(corrections)
+    wanted = session.source(source) if source else None
     with session.bridge() as bridge:
-        done = put_back(
+        if code:
+            found = bridge.store.read(lambda tx: stuck.events(tx, (State.HELD,), source=wanted, code=code))
+            numbers = replaying.confirmed(replaying.EVENTS, found, ask=not (yes or as_json), act="Release")
+        done = replaying.put_back(
             bridge,
-            EVENTS,
-            (number,),
+            replaying.EVENTS,
+            numbers,
             lambda tx, row_id: inbox.release(tx, row_id, overrides=overrides, actor=actor(), reason=reason),
         )
-        tell(session, bridge, done, as_json=as_json)
+        tell(session, bridge, done, as_json=as_json, nothing=f"No event is held as {code}." if code else "")
 
 
 @events.command("cancel")

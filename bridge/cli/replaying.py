@@ -113,12 +113,12 @@ def nothing(word: str, states: Sequence[State]) -> str:
     return f"No {word} {' or '.join(said[state] for state in states)}." if states else ""
 
 
-def confirmed(kind: Kind[R], found: Sequence[Stuck], *, ask: bool) -> tuple[int, ...]:
+def confirmed(kind: Kind[R], found: Sequence[Stuck], *, ask: bool, act: str = "Replay") -> tuple[int, ...]:
     """Says how many rows there are and where, and returns their numbers. Raises click.Abort when the answer is no."""
     if found and ask:
         counts = Counter((plain(one.where), one.state.value) for one in found)
         places = ", ".join(f"{where}: {count:,} {state}" for (where, state), count in sorted(counts.items()))
-        click.confirm(f"{kind.counted(len(found))} ({places}). Replay?", abort=True)
+        click.confirm(f"{kind.counted(len(found))} ({places}). {act}?", abort=True)
     return tuple(one.id for one in found)
 
 
@@ -181,7 +181,7 @@ def bar(kind: Kind[R], total: int) -> Iterator[Callable[[int], None]]:
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     watched = total >= LONG and console.is_terminal
     with Progress(*columns, console=console, transient=True, disable=not watched) as progress:
-        task = progress.add_task(f"Replaying {kind.counted(total)}", total=total)
+        task = progress.add_task(f"Working on {kind.counted(total)}", total=total)
         yield lambda steps: progress.advance(task, steps)
 
 

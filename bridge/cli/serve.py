@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import click
@@ -16,12 +17,19 @@ if TYPE_CHECKING:
 @pass_session
 def serve(session: Session) -> None:
     """Run until Ctrl-C or SIGTERM: receive, issue, mail, write back."""
+    from bridge.app import read_config
     from bridge.daemon import serve as run
     from bridge.observe import Redactor, configure_logging
 
     config = session.config
     configure_logging(level=config.log.level, form=config.log.form, redactor=Redactor(config.secrets()))
-    run(config, on_ready=lambda running: _say_ready(session, running))
+
+    def ready(running: Running) -> None:
+        # From here on the log also hides secrets that are changed while it runs.
+        configure_logging(level=config.log.level, form=config.log.form, redactor=running.bridge.redactor)
+        _say_ready(session, running)
+
+    run(config, on_ready=ready, reread=lambda: read_config(session.path, os.environ))
 
 
 def _say_ready(session: Session, running: Running) -> None:

@@ -30,10 +30,10 @@ class SignedIn:
                 self._access = self._ask(api)
             return self._access
 
-    def forget(self, access: Access) -> None:
-        """Drops this Access unless another thread has renewed it already."""
+    def forget(self, access: Access | None = None) -> None:
+        """Drops this Access unless another thread has renewed it already; None: whichever there is."""
         with self._lock:
-            if self._access is access:
+            if access is None or self._access is access:
                 self._access = None
 
     def _ask(self, api: ApiClient) -> Access:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
+from bridge.config.rotation import BEFORE, kept_beside
 from bridge.core.document import Document
 from bridge.core.errors import Mark, Problem
 
@@ -60,7 +61,17 @@ class _Filling:
             if holds_secrets(info) and isinstance(file := block.get(f"{key}{TWIN}"), str):
                 del result[f"{key}{TWIN}"]
                 result[key] = self._value(at, key, file, given=block.get(key), several=_several(info))
+                result |= self._before(model, block, key, self.folder / Path(file).expanduser())
         return result
+
+    def _before(self, model: type[BaseModel], block: dict[str, Any], key: str, file: Path) -> dict[str, str]:
+        """Returns the secret before, where `certbridge sources secret` left it and nobody set another one."""
+        name = f"{BEFORE}{key}"
+        kept = kept_beside(file) if name in model.model_fields else None
+        if kept is None or name in block or f"{name}{TWIN}" in block:
+            return {}
+        text, message = _read(kept)
+        return {} if message else {name: text}
 
     def _value(self, at: Steps, key: str, file: str, *, given: object, several: bool) -> object:
         place = (*at, f"{key}{TWIN}")

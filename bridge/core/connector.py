@@ -66,6 +66,7 @@ class ApiClient(Protocol):
     ) -> ApiResponse:
         """Sends one request to `path` below the base URL (or an absolute URL on one of the connector's hosts).
 
+        `headers` are added to those of `Access`; a name with an empty value leaves that one out.
         Every answer passes `Connector.check` before it is returned.
         Raises TemporaryError (network, time-out, too large, or what `check` decides) and PermanentError.
         """

@@ -73,6 +73,34 @@ def read_local(text: str, pattern: str, zone_name: str) -> datetime:
     return instant(moment if moment.tzinfo else moment.replace(tzinfo=zone(zone_name)))
 
 
+_SHEET: Final = re.compile(r"(\d{1,4})([./-])(\d{1,2})\2(\d{1,4})(?:[ T]\d{1,2}:\d{2}(?::\d{2})?(?: ?[AaPp][Mm])?)?")
+_SERIAL: Final = re.compile(r"\d{5}(?:\.\d{1,12})?")
+_ORDERS: Final = {"dmy": (4, 3, 1), "mdy": (4, 1, 3), "ymd": (1, 3, 4)}
+
+
+def read_sheet(text: str, order: str) -> date:
+    """Reads the date in a cell of a spreadsheet: ISO, 31.01.2026, 31/1/26, or the days since 1899 that Excel counts.
+
+    `order` (dmy, mdy, ymd) is that of day, month and year where the year does not come first. Raises ValueError.
+    """
+    if order not in _ORDERS:
+        raise ValueError(f"the order of a date is one of {', '.join(_ORDERS)}.")
+    text = text.strip()
+    if _SERIAL.fullmatch(text):
+        # https://support.microsoft.com/office/date-systems-in-excel-e7fe7167-48a9-4b96-bb53-5612a800b487
+        return _sensible(date(1899, 12, 30) + timedelta(days=int(text.partition(".")[0])))
+    found = _SHEET.fullmatch(text)
+    if not found:
+        raise ValueError("it is not a date such as 2026-01-31 or 31.01.2026.")
+    year, month, day = (found[group] for group in _ORDERS["ymd" if len(found[1]) == 4 else order])
+    if len(year) not in (2, 4):
+        raise ValueError("it is not a date such as 2026-01-31 or 31.01.2026.")
+    try:
+        return _sensible(date(int(year) + (2000 if len(year) == 2 else 0), int(month), int(day)))
+    except ValueError:
+        raise ValueError(f"there is no such date (read as {order}).") from None
+
+
 def instant(moment: datetime) -> datetime:
     """Returns an aware time as UTC. Raises ValueError outside the years that make sense for a completion."""
     try:

@@ -34,10 +34,12 @@ OVERRIDES: Final[Mapping[str, str]] = {
     "recipient.email": "the learner's e-mail address; empty: no mail",
     "course.title": "the title as printed",
     "completed_on": "the date of completion, such as 2026-01-31",
+    "mail.send": "no: this learner gets no mail",
     "released": "what a person has decided already (codes of earlier holds; yes: everything); set by releasing",
 }
 """The words a person may set when an event is released; `fields.NAME` for custom fields and the score comes on top."""
 
+_NO: Final = frozenset({"no", "false", "0", "off"})
 _YES: Final = frozenset({"yes", "true", "1", "on"})
 _UNCLEAR: Final = ("missing_value", "bad_value", "not_a_number", "not_a_date")
 """Codes of holds because a rule could not be decided."""
@@ -294,7 +296,7 @@ class _Case:
         return text
 
     def _mail(self) -> MailChoice:
-        if not self._setting("mail.send", True):
+        if not self._setting("mail.send", True) or self.overrides.get("mail.send", "").strip().lower() in _NO:
             return MailChoice(send=False)
         copies: Any = self.course.settings.get("mail.cc")
         found = [address for text in (copies.value if copies else ()) for address in self._copies(text, copies)]

@@ -66,6 +66,11 @@ def date_only(value: object, zone: str | None = None) -> date:
     return dates.civil(value, zone) if zone else value.date()
 
 
+def sheet_date(value: object, order: str = "dmy") -> date:
+    """Reads the date in a cell of a spreadsheet; `order` is dmy, mdy or ymd. Raises ValueError."""
+    return _named(value, lambda: dates.read_sheet(as_text(value), order))
+
+
 def to_epoch(value: object) -> int:
     """Writes a time as whole seconds since 1970. Raises ValueError."""
     return int(_instant(value).timestamp())
@@ -297,6 +302,14 @@ def _plain(value: Decimal) -> int | Decimal:
     return int(value) if value == value.to_integral_value() else value
 
 
+_TRUE: Final = frozenset("1 true yes y x ja j oui o si sí sim s on present attended passed ✓ ✔".split())  # noqa: SIM905
+
+
+def truth(value: object) -> bool:
+    """Reads yes, y, 1, x, true, ja, oui, sí or ✓ as true, everything else as false."""
+    return value is True or as_text(value).strip().casefold() in _TRUE
+
+
 def join(value: object, separator: str = ", ") -> str:
     """Joins a list to a text. Raises ValueError."""
     if not isinstance(value, list | tuple):
@@ -350,6 +363,12 @@ _LIST: Final = (
         "{{ data.ended | local('%d/%m/%Y %H:%M', 'Europe/Lisbon') }}",
     ),
     Transform("date_only", date_only, "drops the time; zone= converts first", "{{ data.ended | date_only }}"),
+    Transform(
+        "sheet_date",
+        sheet_date,
+        "a date in a spreadsheet: ISO, 31.01.2026, Excel's number; order dmy, mdy or ymd",
+        "{{ data.row.date | sheet_date('dmy') }}",
+    ),
     Transform("to_epoch", to_epoch, "writes seconds since 1970", "{{ data.ended | to_epoch }}"),
     Transform("to_epoch_ms", to_epoch_ms, "writes milliseconds since 1970", "{{ data.ended | to_epoch_ms }}"),
     Transform("to_iso", to_iso, "writes 2026-01-31T08:00:00Z", "{{ data.ended | to_iso }}"),
@@ -369,6 +388,7 @@ _LIST: Final = (
     Transform("split_name", split_name, "first and last name", "{{ (data.name | split_name).first }}"),
     Transform("lookup", lookup, "a value from a table", "{{ data.level | lookup({'1': 'Basic'}, default='Other') }}"),
     Transform("number", number, 'a number from "87,5" or "80 %"', "{{ data.grade | number(',') }}"),
+    Transform("truth", truth, "yes, y, 1, x, ja, oui, ✓ to true", "{{ data.row.attended | truth }}"),
     Transform("round", rounded, "rounds half up", "{{ data.grade | round(1) }}"),
     Transform("join", join, "a list as text", "{{ data.tags | join(', ') }}"),
     Transform("replace", replace, "replaces a part of a text", "{{ data.title | replace('Copy of ', '') }}"),

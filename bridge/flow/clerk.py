@@ -17,10 +17,11 @@ from bridge.core.errors import (
     UnavailableError,
     UnconfirmedError,
 )
-from bridge.core.mapping import Defaults
+from bridge.core.mapping import Defaults, waived
 from bridge.core.models import Completion, Held, Ignored, JsonObject, State
 from bridge.core.retry import schedule_for
 from bridge.core.source import Source
+from bridge.flow.acts import Acting
 from bridge.flow.enrich import enrich
 from bridge.flow.issue import Issuing, Result, TwinError
 from bridge.flow.lease import LostLeaseError
@@ -30,11 +31,13 @@ from bridge.flow.plan import WRITE_BACK
 from bridge.flow.receive import UNREADABLE
 from bridge.flow.send import Sending, Sent
 from bridge.observe import Redactor
-from bridge.store import attempts, inbox, outbox, sources
+from bridge.store import attempts, certificates, inbox, outbox, sources
 from bridge.store.engine import Store, Transaction
 
 log = structlog.get_logger(__name__)
 
+FLOOD = "flood"
+"""The code of events held because there were too many in an hour."""
 TWIN_WAIT = 0.5
 TWIN_LONGEST_WAIT = 300.0
 """Seconds between looks whether another event about the same completion is through: doubled each time, up to this."""
@@ -71,12 +74,15 @@ class Clerk:
     mappings: Mappings
     defaults: Defaults
     issuing: Issuing
+    acting: Acting
     sending: Sending
     reread: Callable[[inbox.InboxRow], None]
     """Reads the stored request of a row nobody could read once more. Raises PayloadError."""
     apis: Apis
     redactor: Redactor
     node: str
+    hold_above: Mapping[str, int] = field(default_factory=dict)
+    """Certificates of a source in an hour above which the next ones are held; a source without a limit is left out."""
 
     def inbox_row(self, row: inbox.InboxRow) -> None:
         """Works one event to its end, or to its next attempt."""
@@ -118,10 +124,25 @@ class Clerk:
             return Result(State.IGNORED, outcome.code, outcome.reason)
         if isinstance(outcome, Held):
             return Result(State.HELD, outcome.code, outcome.reason)
-        if isinstance(outcome, Completion):
-            return self.issuing.issue(row, source, event, outcome, mapping.sha256)
-        reason = f"The source reports a {outcome.kind}; certbridge does not act on that alone: use the command line."
-        return Result(State.HELD, outcome.kind, reason)
+        if not isinstance(outcome, Completion):
+            return self.acting.act(row, outcome)
+        flood = self._flood(row, outcome)
+        return flood or self.issuing.issue(row, source, event, outcome, mapping.sha256)
+
+    def _flood(self, row: inbox.InboxRow, completion: Completion) -> Result | None:
+        """Holds a completion when its source had more in the last hour than anybody expects of it."""
+        most = self.hold_above.get(row.source)
+        if most is None or row.completion_id is not None or waived(row.overrides, FLOOD):
+            return None
+        since, test = timedelta(hours=1), row.test
+        if self.store.read(lambda tx: certificates.issued_within(tx, row.source, test, since, most=most)) < most:
+            return None
+        reason = (
+            f"{completion.recipient.name}, {completion.course.title}: {row.source} had {most:,} certificates within an "
+            "hour. A mass import or a mistake at the source would send them all out. If it is right: certbridge "
+            f"events release --code {FLOOD} --source {row.source}. If so many are usual: set hold_above for the source."
+        )
+        return Result(State.HELD, FLOOD, reason)
 
     def _inbox_done(self, row: inbox.InboxRow, result: Result | None, exchange: Exchange) -> None:
         """Settles a row that got somewhere (None: it is settled already) and keeps what the vendor said."""

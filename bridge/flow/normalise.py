@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from bridge.core.mapping import Decision, Defaults, Mapping
+from bridge.core.mapping import Decision, Defaults, Mapping, waived
 from bridge.core.models import Completion, Ignored, SourceEvent
 
 
@@ -23,7 +23,8 @@ def normalise(
     """
     decision = mapping.apply(event, defaults=defaults, overrides=overrides)
     outcome = decision.outcome
-    if since is not None and isinstance(outcome, Completion) and _before(outcome, since):
+    admitted = since is None or waived(overrides, "before_start")
+    if since is not None and not admitted and isinstance(outcome, Completion) and _before(outcome, since):
         return Decision(outcome=_before_start(outcome, since), trace=decision.trace)
     return decision
 
@@ -45,7 +46,7 @@ def _before(completion: Completion, since: datetime) -> bool:
 def _before_start(completion: Completion, since: datetime) -> Ignored:
     reason = (
         f"{completion.recipient.name}, {completion.course.title}: completed on {completion.completed_on}, before the "
-        f"start line of this source ({since:%Y-%m-%d %H:%M} UTC). To include older completions set an earlier `since:` "
-        "for the source and replay this event."
+        f"start line of this source ({since:%Y-%m-%d %H:%M} UTC). `certbridge past` lists older completions and issues "
+        "those you choose; an earlier `since:` for the source and a replay of this event do so for all."
     )
     return Ignored(code="before_start", reason=reason)

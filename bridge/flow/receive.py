@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from bridge.core.errors import PayloadError, SignatureError, UnavailableError
-from bridge.core.models import Ignored, InboundRequest, Received, Reply, SourceEvent, State
+from bridge.core.models import InboundRequest, Received, Reply, SourceEvent, State
 from bridge.core.source import Source
+from bridge.flow.arrival import Unwanted, new_event
 from bridge.flow.lease import LostLeaseError
 from bridge.observe import Redactor, crash_point
 from bridge.store import inbox, requests, sources, stuck
@@ -37,8 +38,7 @@ class Receiver:
     """Called once the events are on disk."""
     events_per_request: int
     rejected_per_hour: int
-    unwanted: Callable[[str, SourceEvent], Ignored | None]
-    """Says of a source's event why its mapping has no use for it; None when it has."""
+    unwanted: Unwanted
     overloaded: Callable[[str], bool]
     """Tells of a source whether so many of its events wait that more would only wait longer."""
     _pulses: dict[str, float] = field(default_factory=dict)
@@ -55,14 +55,20 @@ class Receiver:
             known.connector.verify(request)
         except SignatureError as error:
             return self._refuse(known, request, str(error), peer)
+        except UnavailableError as error:
+            # It is we who cannot tell yet (no signing keys): the vendor shall try again.
+            return self._unavailable(known, error)
         try:
             if self.overloaded(source):
                 raise UnavailableError("Too many of its events wait already.", code="overloaded", retry_after=60)
             received = self._store(known, request, self._read(known, request), peer)
         except UnavailableError as error:
-            log.warning("not stored", source=source, reason=str(error))
-            received = Received(503, "unavailable", str(error), retry_after=error.retry_after)
+            return self._unavailable(known, error)
         return known.connector.reply(received)
+
+    def _unavailable(self, source: Source, error: UnavailableError) -> Reply:
+        log.warning("not stored", source=source.name, reason=str(error))
+        return source.connector.reply(Received(503, "unavailable", str(error), retry_after=error.retry_after))
 
     def _read(self, source: Source, request: InboundRequest) -> list[inbox.NewEvent]:
         try:
@@ -85,7 +91,8 @@ class Receiver:
             raise PayloadError(
                 f"{len(events)} events in one request; limits: events_per_request is {self.events_per_request}."
             )
-        return [self._new_event(source, event) for event in events]
+        at = request.received_at
+        return [new_event(source, one.model_copy(update={"received_at": at}), self.unwanted) for one in events]
 
     def reread(self, row: inbox.InboxRow) -> None:
         """Reads the stored request of an `unreadable` row with today's connector, stores its events, ends the row.
@@ -111,18 +118,6 @@ class Receiver:
 
         self.store.transact(write)
         log.info("read again", inbox=row.id, source=row.source, events=len(events))
-
-    def _new_event(self, source: Source, event: SourceEvent) -> inbox.NewEvent:
-        new = inbox.NewEvent(
-            source=source.name, test=source.test, event=event, body_sha256=digest(event), request_id=None
-        )
-        if event.skip is None and event.event_type not in source.connector.event_types:
-            reason = f"{source.connector.title} sent {event.event_type!r}, which certbridge does not act on."
-            return replace(new, state=State.IGNORED, code="event_type", reason=reason)
-        unwanted = self.unwanted(source.name, event)
-        if unwanted is not None:
-            return replace(new, state=State.IGNORED, code=unwanted.code, reason=unwanted.reason)
-        return new
 
     def _store(self, source: Source, request: InboundRequest, events: Sequence[inbox.NewEvent], peer: str) -> Received:
         planned = _outcome(events)
@@ -215,12 +210,6 @@ def _target(request: InboundRequest) -> str:
     path = "/" + request.url.split("://", 1)[-1].partition("/")[2].partition("?")[0]
     # Cut off rather than replaced: the token may have come percent-encoded, with capitals or without.
     return path.rstrip("/").rpartition("/")[0] + "/***" if request.path_token else path
-
-
-def digest(event: SourceEvent) -> str:
-    """Returns the hash that tells a redelivery from a changed event: over the content, not over the vendor's bytes."""
-    content = event.model_dump(mode="json", exclude={"received_at"})
-    return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
 
 
 def _unreadable(source: Source, request: InboundRequest, reason: str) -> inbox.NewEvent:

@@ -41,8 +41,8 @@ class Upkeep:
         """Begins to look, at once and then every `every` seconds."""
         defaults = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         self._scheduler = BackgroundScheduler(timezone=UTC, job_defaults=defaults)
-        self._scheduler.add_job(_told(self.look), "interval", seconds=self.every, next_run_time=datetime.now(UTC))
-        self._scheduler.add_job(_told(self.store.checkpoint), "interval", seconds=CHECKPOINT)
+        self._scheduler.add_job(told(self.look), "interval", seconds=self.every, next_run_time=datetime.now(UTC))
+        self._scheduler.add_job(told(self.store.checkpoint), "interval", seconds=CHECKPOINT)
         self._scheduler.start()
 
     def stop(self) -> None:
@@ -63,7 +63,7 @@ class Upkeep:
         return self._waiting.get(source, 0) >= self.most_waiting
 
 
-def _told(task: Callable[[], None]) -> Callable[[], None]:
+def told(task: Callable[[], None]) -> Callable[[], None]:
     """Returns the task with its trouble told in our words; the next run starts afresh."""
 
     def run() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import Join, RowMapping, Select, and_, case, func, insert, literal, or_, select
@@ -250,6 +250,18 @@ def revoke(tx: Transaction, id: str, *, reason: str) -> bool:
     condition = and_(certificates.c.id == id, certificates.c.state.in_(("draft", "issued")))
     values = {"state": "revoked", "revoked_at": tx.now, "revoke_reason": reason}
     return queue.change(tx, certificates, condition, values)
+
+
+def issued_within(tx: Transaction, source: str, test: bool, age: timedelta, *, most: int) -> int:
+    """Returns how many certificates of a source were issued in the last stretch of time, counting up to `most`."""
+    recent = (
+        select(certificates.c.id)
+        .join(completions, completions.c.id == certificates.c.completion_id)
+        .where(certificates.c.issued_at > tx.now - age, completions.c.source == source, completions.c.test == test)
+        .limit(most)
+        .subquery()
+    )
+    return int(tx.connection.scalar(select(func.count()).select_from(recent)) or 0)
 
 
 def search(

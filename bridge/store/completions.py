@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import RowMapping, select
 
@@ -64,6 +64,16 @@ def all_cycles(tx: Transaction, source: str, test: bool, subject: str, course: s
         .order_by(completions.c.cycle)
     )
     return [_row(row) for row in tx.connection.execute(found).mappings()]
+
+
+def at(
+    tx: Transaction, source: str, test: bool, subject: str, course: str, moment: datetime, within: timedelta
+) -> CompletionRow | None:
+    """Returns a learner's completion of a course at this moment, give or take `within`."""
+    for known in all_cycles(tx, source, test, subject, course):
+        if known.completed_at is not None and abs(known.completed_at - moment) <= within:
+            return known
+    return None
 
 
 def create(

@@ -3,80 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Final, Literal
+from datetime import timedelta
+from typing import Any, Final
 
-from sqlalchemy import RowMapping, and_, func, select, update
+from sqlalchemy import and_, func, select, update
 
 from bridge.core.errors import PermanentError, UnavailableError
 from bridge.core.models import JsonObject, SourceEvent, State
-from bridge.store import history, queue, stuck
+from bridge.store import event_keys, history, queue, stuck
+from bridge.store.inbox_rows import InboxRow, NewEvent, Put, read_row, stored
 from bridge.store.matching import matches
 from bridge.store.queue import LEASE
 from bridge.store.tables import inbox
 from bridge.store.transaction import Transaction
 
+__all__ = ["InboxRow", "NewEvent", "Put"]
+
 PUT_TRIES: Final = 100
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewEvent:
-    """An event at the door."""
-
-    source: str
-    test: bool
-    event: SourceEvent
-    body_sha256: str
-    """Of the part of the body this event was cut from; tells a repeat from a change."""
-    request_id: int | None = None
-    state: State = State.READY
-    code: str | None = None
-    reason: str | None = None
-    batch_id: str | None = None
-    row_key: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Put:
-    """What became of an event at the door."""
-
-    inbox_id: int
-    result: Literal["new", "duplicate", "revised", "revived"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InboxRow:
-    """One row of the inbox."""
-
-    id: int
-    request_id: int | None
-    source: str
-    test: bool
-    event_id: str
-    revision: int
-    body_sha256: str
-    event_type: str
-    occurred_at: datetime | None
-    event: SourceEvent
-    """As parsed at the door."""
-    record: SourceEvent | None
-    """As completed over the vendor's API."""
-    stage: str
-    state: State
-    due_at: datetime | None
-    lease_token: str | None
-    leased_by: str | None
-    attempts: int
-    code: str | None
-    reason: str | None
-    completion: JsonObject | None
-    overrides: dict[str, str]
-    completion_id: int | None
-    mapping_sha: str | None
-    batch_id: str | None
-    row_key: str | None
-    deliveries: int
+BEFORE_START: Final = "before_start"
+"""The code of a completion from before the start line of its source."""
+_WITHOUT_CERTIFICATE: Final = (State.HELD, State.FAILED, State.IGNORED)
 
 
 # -- at the door ---------------------------------------------------------------------------------
@@ -125,7 +71,7 @@ def _event_values(new: NewEvent) -> dict[str, Any]:
     return {
         "event_type": new.event.event_type,
         "occurred_at": new.event.occurred_at,
-        "payload": _stored(new.event),
+        "payload": stored(new.event),
     }
 
 
@@ -141,7 +87,7 @@ def _values(tx: Transaction, new: NewEvent, revision: int) -> dict[str, Any]:
         "stage": "received",
         **queue.standing(tx, new.state, code=new.code, reason=new.reason),
         "attempts": 0,
-        "overrides": {},
+        "overrides": new.overrides,
         "batch_id": new.batch_id,
         "row_key": new.row_key,
         "deliveries": 1,
@@ -173,7 +119,7 @@ def claim(
     if ids is not None:
         found = found.where(inbox.c.id.in_(ids))
     row_ids = tx.connection.execute(found).scalars().all()
-    return [_row(row) for row in queue.take(tx, inbox, row_ids, node=node, lease=lease)]
+    return [read_row(row) for row in queue.take(tx, inbox, row_ids, node=node, lease=lease)]
 
 
 def renew(tx: Transaction, row_id: int, lease_token: str, *, lease: float = LEASE) -> bool:
@@ -184,7 +130,7 @@ def renew(tx: Transaction, row_id: int, lease_token: str, *, lease: float = LEAS
 
 def save_record(tx: Transaction, row_id: int, lease_token: str, record: SourceEvent) -> bool:
     """Keeps what the vendor's API told; False when the lease is lost."""
-    values = {"record": _stored(record), "stage": "enriched"}
+    values = {"record": stored(record), "stage": "enriched"}
     return queue.change(tx, inbox, queue.mine(inbox, row_id, lease_token), values)
 
 
@@ -224,7 +170,10 @@ def settle(
     extra = {"completion": completion, "completion_id": completion_id, "mapping_sha": mapping_sha, "stage": stage}
     values = queue.standing(tx, state, code=code, reason=reason, due_in=due_in)
     values |= {name: value for name, value in extra.items() if value is not None}
-    return queue.change(tx, inbox, queue.mine(inbox, row_id, lease_token), values)
+    settled = queue.change(tx, inbox, queue.mine(inbox, row_id, lease_token), values)
+    if settled and state in _WITHOUT_CERTIFICATE:
+        event_keys.note(tx, _existing(tx, row_id))
+    return settled
 
 
 def due_sources(tx: Transaction, sources: Collection[str]) -> list[str]:
@@ -269,20 +218,29 @@ def replay(tx: Transaction, row_id: int, *, refetch: bool | None = None, actor: 
     return _existing(tx, row_id)
 
 
-def release(tx: Transaction, row_id: int, *, overrides: dict[str, str], actor: str, reason: str) -> InboxRow:
+def release(
+    tx: Transaction,
+    row_id: int,
+    *,
+    overrides: dict[str, str],
+    actor: str,
+    reason: str,
+    answered: Collection[str] = (),
+) -> InboxRow:
     """Lets a held (or failed) row go on, with values a person corrected; they survive every replay.
 
-    The code of the hold is noted under `released`: that question is answered, and no other.
-    Raises PermanentError for an unknown row and for one in another state.
+    The code of the hold is noted under `released`: that question is `answered` (with these, if any), and no other.
+    A completion from before the start line goes on as well. Raises PermanentError for an unknown row and for one in
+    another state.
     """
     row = _changeable(tx, row_id)
-    if row.state not in (State.HELD, State.FAILED):
+    if row.state not in (State.HELD, State.FAILED) and row.code != BEFORE_START:
         raise PermanentError(
             f"Event {row_id} is {row.state.value}; only held and failed events can be released.", code="not_held"
         )
     values = {"attempts": 0, **queue.standing(tx, State.READY, code=None, reason=None)}
-    answered = [code for code in (*row.overrides.get("released", "").split(","), row.code) if code]
-    merged = {**row.overrides, **overrides, "released": ",".join(dict.fromkeys(answered))}
+    codes = [code for code in (*row.overrides.get("released", "").split(","), row.code, *answered) if code]
+    merged = {**row.overrides, **overrides, "released": ",".join(dict.fromkeys(codes))}
     queue.change(tx, inbox, inbox.c.id == row_id, {**values, "overrides": merged})
     data = {"from": row.state.value, "overrides": overrides, "reason": reason}
     history.add(tx, "event.released", actor=actor, test=row.test, inbox_id=row_id, data=data)
@@ -299,6 +257,7 @@ def cancel(tx: Transaction, row_id: int, *, actor: str, reason: str) -> InboxRow
         raise PermanentError(f"Event {row_id} is {row.state.value} already.", code="finished")
     values = queue.standing(tx, State.CANCELLED, code="cancelled", reason=reason)
     queue.change(tx, inbox, inbox.c.id == row_id, values)
+    event_keys.note(tx, row)
     data = {"from": row.state.value, "reason": reason}
     history.add(tx, "event.cancelled", actor=actor, test=row.test, inbox_id=row_id, data=data)
     return _existing(tx, row_id)
@@ -313,14 +272,14 @@ def explain(tx: Transaction, row_id: int, reason: str) -> None:
 def get(tx: Transaction, row_id: int) -> InboxRow | None:
     """Returns one row."""
     row = tx.connection.execute(select(inbox).where(inbox.c.id == row_id)).mappings().one_or_none()
-    return None if row is None else _row(row)
+    return None if row is None else read_row(row)
 
 
 def of_completion(tx: Transaction, completion_id: int) -> InboxRow | None:
     """Returns the event that made a completion's certificate (the oldest of those that led to it)."""
     found = select(inbox).where(inbox.c.completion_id == completion_id).order_by(inbox.c.id).limit(1)
     row = tx.connection.execute(found).mappings().one_or_none()
-    return None if row is None else _row(row)
+    return None if row is None else read_row(row)
 
 
 def search(
@@ -346,13 +305,13 @@ def search(
     if text:
         json_columns = [inbox.c.payload, inbox.c.record, inbox.c.completion, inbox.c.overrides]
         found = found.where(matches(text, [inbox.c.event_id, inbox.c.reason], json_columns=json_columns))
-    return [_row(row) for row in tx.connection.execute(found).mappings()]
+    return [read_row(row) for row in tx.connection.execute(found).mappings()]
 
 
 def of_completions(tx: Transaction, completion_ids: Collection[int], *, limit: int = 50) -> list[InboxRow]:
     """Returns the rows tied to these completions, newest first."""
     found = select(inbox).where(inbox.c.completion_id.in_(completion_ids)).order_by(inbox.c.id.desc()).limit(limit)
-    return [_row(row) for row in tx.connection.execute(found).mappings()]
+    return [read_row(row) for row in tx.connection.execute(found).mappings()]
 
 
 def counts(tx: Transaction) -> dict[tuple[str, State], int]:
@@ -365,32 +324,10 @@ def _existing(tx: Transaction, row_id: int) -> InboxRow:
     row = tx.connection.execute(select(inbox).where(inbox.c.id == row_id).with_for_update()).mappings().one_or_none()
     if row is None:
         raise queue.unknown("event", row_id)
-    return _row(row)
+    return read_row(row)
 
 
 def _changeable(tx: Transaction, row_id: int) -> InboxRow:
     row = _existing(tx, row_id)
     queue.refuse_while_running(tx, row.state, row.due_at, f"Event {row_id}")
     return row
-
-
-def _row(row: RowMapping) -> InboxRow:
-    values = dict(row)
-    payload = values.pop("payload")
-    basics = {name: values[name] for name in ("event_id", "event_type", "occurred_at")}
-    values["event"] = _event(payload) if payload is not None else SourceEvent(**basics)
-    values["record"] = _event(values["record"]) if values["record"] is not None else None
-    values["state"] = State(values["state"])
-    return InboxRow(**values)
-
-
-def _stored(event: SourceEvent) -> JsonObject:
-    # Pydantic raises UnicodeEncodeError for a lone surrogate in a dictionary's key; our column type replaces it.
-    return {**event.model_dump(mode="json", exclude={"data"}), "data": event.data}
-
-
-def _event(stored: JsonObject) -> SourceEvent:
-    # Rows outlive releases: a field that a later SourceEvent no longer has must not make the row unreadable.
-    return SourceEvent.model_validate(
-        {name: value for name, value in stored.items() if name in SourceEvent.model_fields}
-    )

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from bridge.core.errors import ConfigError
 from bridge.core.models import JsonObject
 from bridge.store import queue
-from bridge.store.tables import completion_keys, completions, inbox, outbox, requests, sources
+from bridge.store.tables import completion_keys, completions, event_keys, inbox, outbox, requests, sources
 from bridge.store.transaction import Transaction
 
 
@@ -62,7 +62,7 @@ def _take_over(tx: Transaction, old: str, name: str) -> SourceRow | None:
     row = get(tx, old)
     try:
         with tx.connection.begin_nested():
-            for table in (requests, inbox, completions, completion_keys):
+            for table in (requests, inbox, completions, completion_keys, event_keys):
                 tx.connection.execute(update(table).where(table.c.source == old).values(source=name))
             written_back = and_(outbox.c.kind == "write_back", outbox.c.destination == old)
             tx.connection.execute(update(outbox).where(written_back).values(destination=name))
@@ -91,6 +91,11 @@ def saw(tx: Transaction, name: str, *, event: bool) -> None:
     _set(tx, name, last_request_at=tx.now, **({"last_event_at": tx.now} if event else {}))
 
 
+def heard(tx: Transaction, name: str) -> None:
+    """Notes that asking the source brought something new just now."""
+    _set(tx, name, last_event_at=tx.now)
+
+
 def save_cursor(tx: Transaction, name: str, cursor: JsonObject) -> None:
     """Keeps where the poll stands, in the transaction that stores what it found."""
     _set(tx, name, cursor=cursor)
@@ -104,6 +109,11 @@ def pause(tx: Transaction, name: str, until: datetime, reason: str) -> None:
 def resume(tx: Transaction, name: str) -> None:
     """Ends a pause."""
     _set(tx, name, paused_until=None, pause_reason=None)
+
+
+def start_line(tx: Transaction, name: str, since: datetime) -> None:
+    """Moves the start line; a `since` in the configuration moves it back at the next start."""
+    _set(tx, name, since=since)
 
 
 def _set(tx: Transaction, name: str, **values: Any) -> None:

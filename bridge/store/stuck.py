@@ -30,9 +30,12 @@ class Stuck(NamedTuple):
     state: State
 
 
-def events(tx: Transaction, states: Collection[State] = STATES, *, source: str | None = None) -> list[Stuck]:
-    """Returns the events in these states, oldest first."""
-    return _found(tx, inbox, inbox.c.source, states, source)
+def events(
+    tx: Transaction, states: Collection[State] = STATES, *, source: str | None = None, code: str | None = None
+) -> list[Stuck]:
+    """Returns the events in these states (and with this code), oldest first."""
+    same_code = [inbox.c.code == code] if code else []
+    return _found(tx, inbox, inbox.c.source, states, source, *same_code)
 
 
 def deliveries(tx: Transaction, states: Collection[State] = STATES, *, destination: str | None = None) -> list[Stuck]:

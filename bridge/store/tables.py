@@ -165,6 +165,17 @@ inbox = Table(
 )
 _due_index(inbox, "source")
 
+event_keys = Table(
+    "event_keys",
+    metadata,
+    Column("source", KeyText, nullable=False),
+    Column("test", Boolean, nullable=False),
+    Column("key", KeyText, nullable=False),
+    Column("inbox_id", RowId, ForeignKey("inbox.id"), nullable=False),
+    PrimaryKeyConstraint("source", "test", "key"),
+    Index("ix_event_keys_inbox_id", "inbox_id"),
+)
+
 certificates = Table(
     "certificates",
     metadata,
@@ -185,6 +196,7 @@ certificates = Table(
     Column("revoked_at", Instant),
     Column("revoke_reason", PlainText),
     Index("ix_certificates_recipient_key", "recipient_key"),
+    Index("ix_certificates_issued_at", "issued_at"),
 )
 
 versions = Table(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -11,51 +10,16 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from vendors_selftest.captures import capture, differences
+from vendors_selftest.moodle_calls import TOKEN, call, post, replay
 
 from bridge.demo.vendors.moodle import MoodleStandIn
 from bridge.demo.vendors.moodle_site import User
-
-TOKEN = "SAMPLE-TOKEN-WSUSER"
 
 
 @pytest.fixture
 def moodle() -> Iterator[MoodleStandIn]:
     with MoodleStandIn(token=TOKEN, clock=lambda: 1795353993.0) as stand_in:
         yield stand_in
-
-
-def post(
-    moodle: MoodleStandIn,
-    body: str,
-    *,
-    method: str = "POST",
-    path: str = "/webservice/rest/server.php",
-    kind: str = "application/x-www-form-urlencoded",
-) -> tuple[int, dict[str, str], bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", moodle.port, timeout=10)
-    try:
-        connection.request(method, path, body.encode() if body else None, {"Content-Type": kind})
-        answer = connection.getresponse()
-        return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
-    finally:
-        connection.close()
-
-
-def call(moodle: MoodleStandIn, function: str, **form: str) -> Any:
-    fields = {"wstoken": TOKEN, "wsfunction": function, "moodlewsrestformat": "json"}
-    status, _, body = post(moodle, urlencode(fields | form))
-    assert status == 200
-    return json.loads(body)
-
-
-def replay(moodle: MoodleStandIn, name: str) -> tuple[Any, Any]:
-    """Sends the captured form as it is, with our token; returns (real answer, ours)."""
-    exchange = capture(name)
-    form = [(key, TOKEN if key == "wstoken" else value) for key, value in exchange["request"]["form"]]
-    status, headers, body = post(moodle, urlencode(form))
-    assert status == exchange["response"]["status"]
-    assert headers["content-type"] == "application/json"
-    return exchange["response"]["body_json"], json.loads(body)
 
 
 SAME_SHAPE = [
@@ -191,54 +155,6 @@ def test_a_deleted_user_is_still_there_without_an_address(moodle: MoodleStandIn)
     assert ours[0]["username"] == real[0]["username"]
     assert "@" not in ours[0]["email"]
     assert replay(moodle, "deleted-completion")[1] == replay(moodle, "deleted-completion")[0]
-
-
-def test_the_same_note_twice_is_two_notes(moodle: MoodleStandIn) -> None:
-    replay(moodle, "wb-note")
-    real, ours = replay(moodle, "wb-note-again")
-    assert ours == real == [{"noteid": 2}]
-    real, ours = replay(moodle, "wb-note-readback")
-    assert differences(real, ours) == []
-    assert [(note["id"], note["content"], note["format"]) for note in ours["coursenotes"]] == [
-        (note["id"], note["content"], note["format"]) for note in real["coursenotes"]
-    ]
-
-
-def test_notes_can_be_changed_and_deleted(moodle: MoodleStandIn) -> None:
-    replay(moodle, "wb-note")
-    change = {"id": "1", "publishstate": "course", "text": "a & b", "format": "2"}
-    fields = {f"notes[0][{key}]": value for key, value in change.items()}
-    assert call(moodle, "core_notes_update_notes", **fields) == []
-    shown = call(moodle, "core_notes_get_course_notes", courseid="2", userid="3")
-    assert shown["coursenotes"][0]["content"] == "a &amp; b"
-    raw = call(moodle, "core_notes_get_course_notes", courseid="2", userid="3", moodlewssettingraw="true")
-    assert raw["coursenotes"][0]["content"] == "a & b"
-    assert call(moodle, "core_notes_delete_notes", **{"notes[0]": "1", "notes[1]": "9"}) == [
-        {"item": "note", "itemid": 9, "warningcode": "badid", "message": "Note does not exist"}
-    ]
-
-
-def test_notes_may_be_switched_off(moodle: MoodleStandIn) -> None:
-    moodle.settings.notes = False
-    assert replay(moodle, "wb-note")[1]["errorcode"] == "notesdisabled"
-
-
-def test_a_profile_field_is_written_cut_and_read_back(moodle: MoodleStandIn) -> None:
-    replay(moodle, "wb-profile-field")
-    real, ours = replay(moodle, "wb-profile-field-readback")
-    assert differences(real, ours) == []
-    assert ours[0]["customfields"] == real[0]["customfields"]
-    long = {"users[0][id]": "3", "users[0][customfields][0][value]": "x" * 3000}
-    for kind, length in (("certificateid", 2048), ("certificates", 3000)):
-        call(moodle, "core_user_update_users", **long, **{"users[0][customfields][0][type]": kind})
-        assert len(moodle.site.users[3].profile[kind]) == length
-
-
-def test_a_field_may_be_writable_but_not_readable(moodle: MoodleStandIn) -> None:
-    first = "users[0][customfields][0]"
-    fields = {"users[0][id]": "3", f"{first}[type]": "certhidden", f"{first}[value]": "x"}
-    assert call(moodle, "core_user_update_users", **fields) == {"warnings": []}
-    assert "customfields" not in call(moodle, "core_user_get_users_by_field", field="id", **{"values[0]": "3"})[0]
 
 
 def test_the_site_can_be_down_in_three_ways(moodle: MoodleStandIn) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
+from vendors_selftest.asking import ask
 from vendors_selftest.captures import differences
 
 from bridge.demo.vendors.thinkific import ThinkificStandIn
@@ -43,20 +41,9 @@ def send(
     headers: dict[str, str] | None = None,
     **query: str,
 ) -> tuple[int, Any]:
-    connection = http.client.HTTPConnection("127.0.0.1", thinkific.port, timeout=10)
-    sent = dict(KEY if headers is None else headers)
-    data = None
-    if body is not None:
-        data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        sent.setdefault("Content-Type", "application/json")
-    try:
-        target = "/api/public/v1" + path + ("?" + urlencode(query) if query else "")
-        connection.request(method, target, data, sent)
-        answer = connection.getresponse()
-        raw = answer.read()
-        return answer.status, json.loads(raw) if raw else None
-    finally:
-        connection.close()
+    sent = KEY if headers is None else headers
+    answered = ask(thinkific, method, "/api/public/v1" + path, body, headers=sent, query=query)
+    return answered.status, answered.body
 
 
 def test_lists_enrolments_in_the_real_shape(thinkific: ThinkificStandIn) -> None:
@@ -74,6 +61,15 @@ def test_filters_completed_and_updated(thinkific: ThinkificStandIn) -> None:
     _, page = send(thinkific, "GET", "/enrollments", **query | {"query[updated_after]": "2026-02-15"})
     assert page["items"] == []
     assert page["meta"]["pagination"]["entries_info"] == "0-0 of 0"
+
+
+def test_time_filters_may_look_at_the_day_only(thinkific: ThinkificStandIn) -> None:
+    query = {"query[updated_after]": "2026-02-14T00:00:00Z"}
+    thinkific.filters_by_day = True
+    _, page = send(thinkific, "GET", "/enrollments", **query)
+    assert page["items"] == []
+    _, page = send(thinkific, "GET", "/enrollments", **query | {"query[updated_after]": "2026-02-13"})
+    assert [one["id"] for one in page["items"]] == [97472]
 
 
 def test_pages_until_there_is_no_next(thinkific: ThinkificStandIn) -> None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from rich.text import Text
 
 from bridge.cli.output import Page, plain, state
 from bridge.core.connector import Connector
 from bridge.core.models import JsonObject, State
-from bridge.store import inbox, sources
+from bridge.flow.schedule import Rhythm, silent
+from bridge.parts import rhythms
+from bridge.store import inbox, polls, sources
+from bridge.store.polls import PollState
 from bridge.store.sources import SourceRow
 
 if TYPE_CHECKING:
@@ -31,11 +35,22 @@ class ShownSource:
     mapping_problem: str | None
     row: SourceRow | None
     counts: dict[str, int]
+    rhythm: Rhythm
+    silent_since: datetime | None
+    test: bool
+
+    @property
+    def poll(self) -> PollState | None:
+        """Where its poll stands; None when it is not polled."""
+        return polls.state(self.row, test=self.test) if self.row and self.rhythm.poll_every else None
 
 
 def look(bridge: Bridge) -> list[ShownSource]:
     """Reads every configured source, in the order of the configuration."""
-    rows, counted = bridge.store.read(lambda tx: (sources.listing(tx), inbox.counts(tx)))
+    rhythm = rhythms(bridge.config, bridge.sources)
+    rows, counted, quiet = bridge.store.read(
+        lambda tx: (sources.listing(tx), inbox.counts(tx), dict(silent(tx, rhythm)))
+    )
     known = {row.name: row for row in rows}
     found = []
     for name, source in bridge.sources.items():
@@ -51,16 +66,20 @@ def look(bridge: Bridge) -> list[ShownSource]:
                 mapping_problem=bridge.mappings.problems.get(name),
                 row=known.get(name),
                 counts=dict(counts),
+                rhythm=rhythm[name],
+                silent_since=quiet.get(name),
+                test=source.test,
             )
         )
     return found
 
 
-def webhook_url(public_url: str, name: str, connector: Connector[Any]) -> str:
-    """Returns where this source's webhooks go; a token in the address is shown as ***."""
+def webhook_url(public_url: str, name: str, connector: Connector[Any], *, hidden: bool = True) -> str:
+    """Returns where this source's webhooks go; a token in the address is shown as *** unless it is not `hidden`."""
     # What the connector does to a sample tells whether its address ends in a token.
     token = connector.sign(b"{}", {}, datetime.now(UTC)).path_token
-    return f"{public_url.rstrip('/')}/hooks/{name}" + ("/***" if token else "")
+    end = "" if token is None else "/***" if hidden else f"/{quote(token, safe='')}"
+    return f"{public_url.rstrip('/')}/hooks/{name}{end}"
 
 
 def as_json(one: ShownSource) -> JsonObject:
@@ -76,10 +95,38 @@ def as_json(one: ShownSource) -> JsonObject:
         "since": row.since if row else None,
         "last_request_at": row.last_request_at if row else None,
         "last_event_at": row.last_event_at if row else None,
+        "poll": _poll_json(one),
+        "silent_since": one.silent_since,
         "paused_until": row.paused_until if row else None,
         "pause_reason": row.pause_reason if row else None,
         "events": one.counts,
     }
+
+
+def _poll_json(one: ShownSource) -> JsonObject | None:
+    if one.poll is None or one.rhythm.poll_every is None:
+        return None
+    said = {"ended_at": one.poll.ended_at, "new": one.poll.new, "error": one.poll.error}
+    return {"every_seconds": one.rhythm.poll_every.total_seconds(), **said}
+
+
+def _poll_text(one: ShownSource, page: Page) -> str:
+    if one.poll is None:
+        return "not polled" if not one.connector.polls() else "off"
+    every = f"every {length(one.rhythm.poll_every)}" if one.rhythm.poll_every else ""
+    if one.poll.ended_at is None:
+        return f"{every}; not yet"
+    ended = f"the last one, {page.when(one.poll.ended_at)}, "
+    return f"{every}; {ended}{f'failed: {one.poll.error}' if one.poll.error else f'found {one.poll.new} new'}"
+
+
+def length(time: timedelta) -> str:
+    """Returns a length of time in words: "15 minutes"."""
+    seconds = round(time.total_seconds())
+    for word, size in (("day", 86_400), ("hour", 3600), ("minute", 60)):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds // size} {word}{'' if seconds == size else 's'}"
+    return f"{seconds} seconds"
 
 
 def title(one: ShownSource) -> Text:
@@ -91,6 +138,7 @@ def title(one: ShownSource) -> Text:
 def facts(one: ShownSource, page: Page) -> list[tuple[str, object]]:
     """Returns what there is to know, name by name."""
     row = one.row
+    silence = Text(f"since {page.when(one.silent_since)}", style="bold red") if one.silent_since else None
     paused = f"until {page.when(row.paused_until)}: {row.pause_reason}" if row and row.paused_until else None
     return [
         ("webhook", one.webhook),
@@ -98,6 +146,8 @@ def facts(one: ShownSource, page: Page) -> list[tuple[str, object]]:
         ("problem", Text(one.mapping_problem, style="bold red") if one.mapping_problem else None),
         ("start line", page.when(row.since) if row else None),
         ("paused", paused),
+        ("poll", _poll_text(one, page)),
+        ("silent", silence),
         ("last request", page.when(row.last_request_at) if row and row.last_request_at else "none yet"),
         ("last event", page.when(row.last_event_at) if row and row.last_event_at else "none yet"),
         ("events", _counts(one.counts)),

@@ -46,6 +46,7 @@ class MoodleStandIn(StandIn):
         self.token = token
         self.site = Site()
         self.settings = Settings()
+        self._deleted = False
         self._functions = Functions(self.site, self.settings, clock, sorted(TABLE))
 
     def __enter__(self) -> Self:
@@ -126,16 +127,24 @@ class MoodleStandIn(StandIn):
     def _call(self, form: dict[str, Any]) -> object:
         if form.pop("moodlewsrestformat", None) != "json":
             raise MoodleError("xml", "xml", "without moodlewsrestformat=json Moodle answers in XML", our_fault=True)
-        if form.pop("wstoken", None) != self.token:
-            raise MoodleError(_EXCEPTION, "invalidtoken", "Invalid token - token not found", our_fault=True)
+        self._check_token(form.pop("wstoken", None))
         name = form.pop("wsfunction", "")
         switches: dict[str, str] = {key: form.pop(key) for key in _SWITCHES if key in form}
         if name not in TABLE:
             raise no_record("external_functions", our_fault=True)
         if name in self.settings.missing:
-            raise MoodleError("webservice_access_exception", "accessexception", "Access control exception")
+            raise _no_access()
         shape, function = TABLE[name]
         return function(self._functions, read(shape, form), self._writer(switches))
+
+    def _check_token(self, token: object) -> None:
+        expired, known = self.settings.token_expired, token == self.token
+        if expired and known and not self._deleted:
+            self._deleted = True  # the first call with an expired token is the last one that knows it
+            raise _no_access()
+        if not known or self._deleted:
+            text = "Invalid token - token not found"
+            raise MoodleError(_EXCEPTION, "invalidtoken", text, our_fault=not expired)
 
     def _writer(self, switches: dict[str, str]) -> Writer:
         return Writer(
@@ -144,6 +153,10 @@ class MoodleStandIn(StandIn):
             filtered=self.settings.multilang and switches.get("moodlewssettingfilter") in ("1", "true"),
             language=switches.get("moodlewssettinglang", "en"),
         )
+
+
+def _no_access() -> MoodleError:
+    return MoodleError("webservice_access_exception", "accessexception", "Access control exception")
 
 
 def _json(value: object) -> Answer:

@@ -1,21 +1,25 @@
-"""The reading web service functions of Moodle 4.5, with the answers and traps of the real ones."""
+"""The web service functions of Moodle 4.5 that read people and courses, with the traps of the real ones."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
-from typing import Any
+from typing import Any, Final
 
 from bridge.demo.vendors.moodle_parameters import MoodleError, invalid
-from bridge.demo.vendors.moodle_shapes import (
-    REPORT_HEADERS,
-    Writer,
-    completion_status,
-    grade_items,
-    report_details,
+from bridge.demo.vendors.moodle_report import REPORT_HEADERS
+from bridge.demo.vendors.moodle_shapes import Writer
+from bridge.demo.vendors.moodle_site import ADMIN, Course, Site, User
+
+_IDENTITY: Final = ("email", "idnumber")
+_ALL_DETAILS: Final = ("username", "auth", "confirmed")
+_OPTIONS: Final = frozenset(
+    {
+        *("onlyactive", "onlysuspended", "userfields", "limitfrom", "limitnumber", "sortby", "sortdirection"),
+        *("withcapability", "groupid"),
+    }
 )
-from bridge.demo.vendors.moodle_site import ADMIN, Completion, Site, User
 
 
 @dataclass
@@ -24,6 +28,8 @@ class Settings:
 
     rights: bool = True
     """False: the account may call web services and nothing else, as in the captures named min-*."""
+    lacks: set[str] = field(default_factory=set)
+    """Capabilities that the account does not have, like "moodle/user:viewdetails"; most of them fail silently."""
     notes: bool = True
     messaging: bool = True
     multilang: bool = False
@@ -32,12 +38,26 @@ class Settings:
     maintenance: bool = False
     debugging: bool = False
     """Adds `debuginfo` to exceptions."""
+    token_expired: bool = False
+    """Moodle deletes a token when somebody uses it after its end: the first answer differs from all later ones."""
     account: int = 7
     zone: tzinfo = UTC
     """Of the service account; report dates are written in it."""
+    language: str = "en"
+    """Of the service account, "en" or "de"; reports are written in it."""
     missing: set[str] = field(default_factory=set)
     """Functions that the admin forgot to put into the service."""
+    unwilling: set[int] = field(default_factory=set)
+    """Users whose privacy settings forbid messages."""
     report: str = "Recent completions"
+    report_columns: list[str] = field(default_factory=lambda: list(REPORT_HEADERS))
+    """What the admin put into the report, by the English titles."""
+    report_everyone: bool = False
+    """The admin forgot the condition: the report also lists those who have not completed."""
+
+    def may(self, capability: str) -> bool:
+        """Tells whether the service account has a capability."""
+        return self.rights and capability not in self.lacks
 
 
 def moodle_error(kind: str, code: str, message: str, *, our_fault: bool = False) -> MoodleError:
@@ -108,10 +128,14 @@ class Reading:
             raise MoodleError("core\\exception\\coding_exception", "codingerror", text, our_fault=True)
         if name == "id" and not all(value.lstrip("-").isdigit() for value in values):
             raise invalid("values must be whole numbers when field is id")
-        if not self.settings.rights:
-            return []  # a missing capability looks like "no such user"
         found = [user for user in self.site.users.values() if str(getattr(user, name)) in values]
-        return [writer.user(user, self.settings.account) for user in sorted(found, key=lambda user: user.id)]
+        shown = [
+            self._permitted(writer.user(user, self.settings.account))
+            for user in sorted(found, key=lambda user: user.id)
+            # A missing capability looks like "no such user".
+            if self.settings.may("moodle/user:viewdetails") or user.id == self.settings.account
+        ]
+        return [one for one in shown if one.get(name)]  # and so does one that hides what was searched by
 
     def courses_by_field(self, asked: dict[str, Any], writer: Writer) -> object:
         name, value = asked["field"], asked["value"]
@@ -122,108 +146,43 @@ class Reading:
             raise invalid(f"value {value!r} must be a number")
         attribute = "id" if name == "ids" else name
         found = [
-            writer.course(course, everything=self.settings.rights)
+            writer.course(course, everything=self.settings.may("moodle/course:view"))
             for course in self.site.courses.values()
             if not name or str(getattr(course, attribute)) in wanted
         ]
         return {"courses": found, "warnings": []}
 
-    def completion(self, asked: dict[str, Any], writer: Writer) -> object:
-        user, courseid = self._user(asked["userid"]), asked["courseid"]
-        self._course(courseid)
-        self._enter_course()
-        if user.deleted:
-            raise moodle_error("moodle_exception", "userdeleted", "error/userdeleted")
-        if not self._tracked(user.id, courseid):
-            raise moodle_error("moodle_exception", "usernotenroled", "User is not enrolled in this course")
-        found = self.site.completions.get((user.id, courseid))
-        if found is None:
-            others = [one for (_, course), one in self.site.completions.items() if course == courseid]
-            if not others:
-                raise moodle_error("moodle_exception", "nocriteriaset", "No criteria set for this course")
-            open_criteria = [type(c)(c.type, c.title, c.details) for c in others[0].criteria]
-            found = Completion(0, open_criteria)
-        return {"completionstatus": completion_status(found), "warnings": []}
+    def get_courses(self, asked: dict[str, Any], writer: Writer) -> object:
+        wanted = asked["options"]["ids"] or sorted(self.site.courses)
+        for courseid in wanted:
+            self._check_context(courseid)
+        return [writer.plain_course(self.site.courses[one]) for one in wanted if one in self.site.courses]
 
     def enrolled_users(self, asked: dict[str, Any], writer: Writer) -> object:
         courseid = asked["courseid"]
         self._course(courseid)
-        if not self.settings.rights:
-            text = f"You cannot execute functions in the course context (course id:{courseid}). The context error"
-            raise moodle_error(
-                "moodle_exception",
-                "errorcoursecontextnotvalid",
-                f"{text} message was: Course or activity not accessible.",
-            )
+        self._check_context(courseid)
+        self._want("moodle/course:viewparticipants", "View participants")
         options = {option["name"]: option["value"] for option in asked["options"]}
-        known = {"onlyactive", "onlysuspended", "userfields", "limitfrom", "limitnumber", "sortby", "sortdirection"}
-        if unknown := set(options) - known:
+        if unknown := set(options) - _OPTIONS:
             raise invalid(f"options {', '.join(sorted(unknown))}")
-        found = [
-            writer.participant(self.site.users[userid], courseid)
-            for (userid, course), enrolment in sorted(self.site.enrolments.items())
-            if course == courseid and not (enrolment.suspended and options.get("onlyactive") == "1")
-        ]
+        found = self._participants(courseid, options)
         start = int(options.get("limitfrom", "0"))
         count = int(options.get("limitnumber", "0")) or len(found)
-        page = found[start : start + count]
+        # Those who may not be seen drop out after the page was cut, so that pages come back short.
+        page = [
+            self._permitted(writer.participant(user, courseid))
+            for user in found[start : start + count]
+            if self._sees_participant(user.id, courseid)
+        ]
         if fields := options.get("userfields"):
             page = [{key: one[key] for key in fields.split(",") if key in one} for one in page]
         return page
 
     def my_courses(self, asked: dict[str, Any], writer: Writer) -> object:
-        if not self.settings.rights or asked["userid"] not in self.site.users:
+        if not self.settings.may("moodle/course:viewparticipants") or asked["userid"] not in self.site.users:
             return []
         return [writer.my_course(course, asked["userid"]) for course in writer.courses_of(asked["userid"])]
-
-    def grade_items(self, asked: dict[str, Any], writer: Writer) -> object:
-        course = self._course(asked["courseid"])
-        self._enter_course()
-        users: Iterable[User]
-        if asked["userid"]:
-            users = [self._user(asked["userid"])]
-            if not self._tracked(asked["userid"], course.id):
-                raise moodle_error("moodle_exception", "notenrolled", "The user is not enrolled in the course")
-        else:
-            users = (
-                self.site.users[userid] for userid, courseid in sorted(self.site.enrolments) if courseid == course.id
-            )
-        return {"usergrades": [grade_items(self.site, user, course) for user in users], "warnings": []}
-
-    def overview_grades(self, asked: dict[str, Any], writer: Writer) -> object:
-        if not self.settings.rights:
-            raise self._no_permission("View grades of other users")
-        user = self._user(asked["userid"] or self.settings.account)
-        found = []
-        for course in writer.courses_of(user.id):
-            grade = self.site.grades.get((user.id, course.id))
-            shown, raw = ("-", None) if grade is None else (f"{grade:.2f}", f"{grade:.5f}")
-            found.append({"courseid": course.id, "grade": shown, "rawgrade": raw})
-        return {"grades": found, "warnings": []}
-
-    def list_reports(self, asked: dict[str, Any], writer: Writer) -> object:
-        reports = [report_details(self.site, 1, self.settings.report)] if self.settings.rights else []
-        return {"reports": reports if asked["page"] == 0 else [], "warnings": []}
-
-    def report(self, asked: dict[str, Any], writer: Writer) -> object:
-        if asked["reportid"] != 1:
-            raise no_record("reportbuilder_report")
-        if not self.settings.rights:
-            text = "You cannot view this report"
-            raise MoodleError("core_reportbuilder\\exception\\report_access_exception", "errorreportview", text)
-        done = [
-            (completion, self.site.users[userid], self.site.courses[courseid])
-            for (userid, courseid), completion in self.site.completions.items()
-            if completion.done and not self.site.users[userid].deleted
-        ]
-        done.sort(key=lambda entry: (-entry[0].completed_at, -entry[1].id))
-        start = asked["page"] * asked["perpage"]
-        rows = [
-            writer.report_row(user, course, completion, self.settings.zone)
-            for completion, user, course in done[start : start + asked["perpage"]]
-        ]
-        data = {"headers": REPORT_HEADERS, "rows": rows, "totalrowcount": len(done)}
-        return {"details": report_details(self.site, 1, self.settings.report), "data": data, "warnings": []}
 
     # -- rules -------------------------------------------------------------------------------------
 
@@ -232,15 +191,56 @@ class Reading:
             raise moodle_error("dml_missing_record_exception", "invaliduser", "Invalid user")
         return self.site.users[userid]
 
-    def _course(self, courseid: int) -> Any:
+    def _course(self, courseid: int) -> Course:
         if courseid not in self.site.courses:
             raise no_record("course")
         return self.site.courses[courseid]
 
     def _enter_course(self) -> None:
-        if not self.settings.rights:
+        if not self.settings.may("moodle/course:view"):
             text = "Course or activity not accessible."
             raise MoodleError("core\\exception\\require_login_exception", "requireloginerror", text)
+
+    def _check_context(self, courseid: int) -> None:
+        """Is `_enter_course` as some functions word it."""
+        if not self.settings.may("moodle/course:view"):
+            text = f"You cannot execute functions in the course context (course id:{courseid}). The context error"
+            text += " message was: Course or activity not accessible."
+            raise moodle_error("moodle_exception", "errorcoursecontextnotvalid", text)
+
+    def _want(self, capability: str, name: str) -> None:
+        if not self.settings.may(capability):
+            text = f"Sorry, but you do not currently have permissions to do that ({name})."
+            raise moodle_error("required_capability_exception", "nopermissions", text)
+
+    def _permitted(self, found: dict[str, Any]) -> dict[str, Any]:
+        """Leaves out what the account may not see; the keys are missing then, not empty."""
+        hidden: list[str] = []
+        if found["id"] != self.settings.account:
+            hidden += () if self.settings.may("moodle/site:viewuseridentity") else _IDENTITY
+            hidden += () if self.settings.may("moodle/user:viewalldetails") else _ALL_DETAILS
+        return {key: value for key, value in found.items() if key not in hidden}
+
+    def _participants(self, courseid: int, options: dict[str, str]) -> list[User]:
+        wanted = {option for option in ("onlyactive", "onlysuspended") if options.get(option) == "1"}
+        if len(wanted) == 2:
+            text = "Coding error detected, it must be fixed by a programmer: onlyactive and onlysuspended"
+            raise MoodleError("core\\exception\\coding_exception", "codingerror", text, our_fault=True)
+        found = [
+            self.site.users[userid]
+            for (userid, course), enrolment in self.site.enrolments.items()
+            if course == courseid and not (wanted and enrolment.suspended == ("onlyactive" in wanted))
+        ]
+        order = options.get("sortby", "id")
+        if order not in ("id", "firstname", "lastname", "siteorder"):
+            raise invalid(f"sortby {order!r}")
+        key = "lastname" if order == "siteorder" else order
+        backwards = options.get("sortdirection", "ASC").upper() == "DESC"
+        return sorted(found, key=lambda user: (getattr(user, key), user.id), reverse=backwards)
+
+    def _sees_participant(self, userid: int, courseid: int) -> bool:
+        teaches = self.site.enrolments[userid, courseid].role == "editingteacher"  # course contacts are public
+        return self.settings.may("moodle/user:viewdetails") or teaches or userid == self.settings.account
 
     def _tracked(self, userid: int, courseid: int) -> bool:
         enrolment = self.site.enrolments.get((userid, courseid))
@@ -249,7 +249,3 @@ class Reading:
     def _notes_on(self) -> None:
         if not self.settings.notes:
             raise moodle_error("moodle_exception", "notesdisabled", "Notes are disabled")
-
-    def _no_permission(self, capability: str) -> MoodleError:
-        text = f"Sorry, but you do not currently have permissions to do that ({capability})."
-        return moodle_error("required_capability_exception", "nopermissions", text)

@@ -4,29 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import datetime, tzinfo
 from html import escape
 from typing import Any, Final
 
-from bridge.demo.vendors.moodle_site import ADMIN, Completion, Course, Note, Site, User
+from bridge.demo.vendors.moodle_site import ADMIN, Course, Note, Site, User
 
-_THEME: Final = "theme/image.php/boost/core/1795353874"
+THEME: Final = "theme/image.php/boost/core/1795353874"
 _FILTERS: Final = ("displayh5p", "activitynames", "mathjaxloader", "emoticon", "urltolink", "mediaplugin")
 _SPANS: Final = re.compile(r'(?:<span lang="([a-z_]+)" class="multilang">(.*?)</span>\s*)+')
 _SPAN: Final = re.compile(r'<span lang="([a-z_]+)" class="multilang">(.*?)</span>')
-REPORT_HEADERS: Final = [
-    "Full name with link",
-    "Username",
-    "Email address",
-    "ID number",
-    "Course full name with link",
-    "Course short name",
-    "Course ID number",
-    "Completed",
-    "Time completed",
-    "Grade",
-    "Student progress",
-]
 
 
 class Writer:
@@ -156,6 +142,26 @@ class Writer:
             "timemodified": course.created,
         }
 
+    def plain_course(self, course: Course) -> dict[str, Any]:
+        """Returns what core_course_get_courses tells; its keys are not those of the other function."""
+        found = {key: value for key, value in _course_settings(course).items() if key not in _ONLY_BY_FIELD}
+        return found | {
+            "id": course.id,
+            "shortname": self.name(course.shortname),
+            "categoryid": 2,
+            "categorysortorder": 20005 - course.id,
+            "fullname": self.name(course.fullname),
+            "displayname": self.name(course.fullname),
+            "summary": course.summary,
+            "summaryformat": 1,
+            "numsections": 1,
+            "hiddensections": 1,
+            "forcetheme": "",
+            "courseformatoptions": [{"name": "hiddensections", "value": 1}, {"name": "coursedisplay", "value": 0}],
+            "showactivitydates": False,
+            "showcompletionconditions": True,
+        }
+
     def note(self, note: Note) -> dict[str, Any]:
         """Returns a note; plain text is turned into HTML unless raw was asked for."""
         plain = note.format == 2 and not self._raw
@@ -170,26 +176,6 @@ class Writer:
             "usermodified": ADMIN,
             "publishstate": note.publishstate,
         }
-
-    def report_row(self, user: User, course: Course, completion: Completion, zone: tzinfo) -> dict[str, Any]:
-        """Returns one row of the report "Course participants": display strings, ids only inside the links."""
-        root = self._site.root
-        at = datetime.fromtimestamp(completion.completed_at, zone)
-        grade = self._site.grades.get((user.id, course.id))
-        columns = [
-            f'<a href="{root}/user/profile.php?id={user.id}">{user.fullname}</a>',
-            user.username,
-            user.email,
-            user.idnumber,
-            f'<a href="{root}/course/view.php?id={course.id}">{Writer(self._site).name(course.fullname)}</a>',
-            course.shortname,
-            course.idnumber,
-            "Yes",
-            f"{at:%A}, {at.day} {at:%B %Y}, {at.hour % 12 or 12}:{at:%M %p}",
-            "" if grade is None else f"{grade:.2f}",
-            "100.0%",
-        ]
-        return {"columns": columns}
 
     def _person(self, user: User) -> dict[str, Any]:
         found: dict[str, Any] = {
@@ -208,8 +194,8 @@ class Writer:
 
     def _pictures(self) -> dict[str, str]:
         return {
-            "profileimageurlsmall": f"{self._site.root}/{_THEME}/u/f2",
-            "profileimageurl": f"{self._site.root}/{_THEME}/u/f1",
+            "profileimageurlsmall": f"{self._site.root}/{THEME}/u/f2",
+            "profileimageurl": f"{self._site.root}/{THEME}/u/f1",
         }
 
     def _profile(self, user: User, *, display: bool) -> list[dict[str, str]]:
@@ -227,107 +213,6 @@ class Writer:
         return f"{self._site.root}/pluginfile.php/{course.context}/course/generated/course.svg"
 
 
-def grade_items(site: Site, user: User, course: Course) -> dict[str, Any]:
-    """Returns what gradereport_user_get_grade_items tells about one learner; the course total is the last row."""
-    grade = site.grades.get((user.id, course.id))
-    shown = "-" if grade is None else f"{grade:.2f}"
-    highest = 0 if grade is None else 100
-    total = {
-        "id": course.id,
-        "itemname": None,
-        "itemtype": "course",
-        "itemmodule": None,
-        "iteminstance": course.id - 1,
-        "itemnumber": None,
-        "idnumber": None,
-        "categoryid": None,
-        "outcomeid": None,
-        "scaleid": None,
-        "locked": False,
-        "graderaw": grade,
-        "gradedatesubmitted": None,
-        "gradedategraded": site.graded_at.get((user.id, course.id)),
-        "gradehiddenbydate": False,
-        "gradeneedsupdate": False,
-        "gradeishidden": False,
-        "gradeislocked": False,
-        "gradeisoverridden": False,
-        "gradeformatted": shown,
-        "grademin": 0,
-        "grademax": highest,
-        "rangeformatted": f"0&ndash;{highest}",
-        "percentageformatted": "-" if grade is None else f"{grade:.2f} %",
-        "feedback": "",
-        "feedbackformat": 0 if grade is None else 2,
-    }
-    return {
-        "courseid": course.id,
-        "courseidnumber": course.idnumber,
-        "userid": user.id,
-        "userfullname": user.fullname,
-        "useridnumber": user.idnumber,
-        "maxdepth": 2,
-        "gradeitems": [total],
-    }
-
-
-def completion_status(completion: Completion) -> dict[str, Any]:
-    """Returns what core_completion_get_course_completion_status tells; the overall time is not part of it."""
-    return {
-        "completed": completion.done,
-        "aggregation": 1,
-        "completions": [
-            {
-                "type": criterion.type,
-                "title": criterion.title,
-                "status": criterion.status or ("No" if criterion.completed_at is None else "Yes"),
-                "complete": criterion.completed_at is not None,
-                "timecompleted": criterion.completed_at,
-                "details": criterion.details,
-            }
-            for criterion in completion.criteria
-        ],
-    }
-
-
-def report_details(site: Site, number: int, name: str) -> dict[str, Any]:
-    """Returns the head of a custom report."""
-    admin = site.users[ADMIN]
-    return {
-        "name": name,
-        "source": "core_course\\reportbuilder\\datasource\\participants",
-        "type": 0,
-        "uniquerows": False,
-        "conditiondata": "{}",
-        "settingsdata": None,
-        "contextid": 1,
-        "component": "",
-        "area": "",
-        "itemid": 0,
-        "usercreated": ADMIN,
-        "id": number,
-        "timecreated": 1795354034,
-        "timemodified": 1795354034,
-        "usermodified": ADMIN,
-        "sourcename": "Course participants",
-        "tags": [],
-        "modifiedby": {
-            "id": ADMIN,
-            "email": admin.email,
-            "idnumber": "",
-            "phone1": "",
-            "phone2": "",
-            "department": "",
-            "institution": "",
-            "fullname": admin.fullname,
-            "identity": admin.email,
-            "profileurl": f"{site.root}/user/profile.php?id={ADMIN}",
-            "profileimageurl": f"{site.root}/{_THEME}/u/f1",
-            "profileimageurlsmall": f"{site.root}/{_THEME}/u/f2",
-        },
-    }
-
-
 def php_json(value: object) -> bytes:
     """Writes JSON as PHP does: ASCII only, no spaces, slashes escaped."""
     return json.dumps(value, separators=(",", ":")).replace("/", "\\/").encode("ascii")
@@ -336,6 +221,11 @@ def php_json(value: object) -> bytes:
 def _one_language(spans: str, language: str) -> str:
     texts: dict[str, str] = dict(_SPAN.findall(spans))
     return texts.get(language) or next(iter(texts.values()))
+
+
+_ONLY_BY_FIELD: Final = frozenset(
+    {"theme", "marker", "legacyfiles", "calendartype", "requested", "cacherev", "filters"}
+)
 
 
 def _course_settings(course: Course) -> dict[str, Any]:

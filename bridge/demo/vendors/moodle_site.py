@@ -77,6 +77,26 @@ class Completion:
 
 
 @dataclass
+class Module:
+    """One activity of a course that a learner can tick."""
+
+    id: int
+    courseid: int
+    name: str
+    criterion: bool = False
+    """The course is complete when this is."""
+
+
+@dataclass(frozen=True)
+class ActivityState:
+    """Where a learner stands in one activity; `by` is who set it for the learner."""
+
+    state: int = 0
+    at: int = 0
+    by: int | None = None
+
+
+@dataclass
 class Enrolment:
     """A learner (or teacher) in a course."""
 
@@ -151,19 +171,22 @@ class Site:
         self.graded_at: dict[tuple[int, int], int] = {}
         self.notes: dict[int, Note] = {}
         self.messages: list[tuple[int, str]] = []
-        self.activities: dict[tuple[int, int], int] = {}
-        """State of an activity by (cmid, userid)."""
+        self.modules: dict[int, Module] = {}
+        self.activities: dict[tuple[int, int], ActivityState] = {}
+        """What was set for a learner, by (cmid, userid)."""
         self.profile_fields: dict[str, ProfileField] = {}
         self._last_number = 0
         self._seed()
 
-    def add(self, *records: User | Course | ProfileField) -> None:
+    def add(self, *records: User | Course | Module | ProfileField) -> None:
         """Adds or replaces records."""
         for record in records:
             if isinstance(record, User):
                 self.users[record.id] = record
             elif isinstance(record, Course):
                 self.courses[record.id] = record
+            elif isinstance(record, Module):
+                self.modules[record.id] = record
             else:
                 self.profile_fields[record.shortname] = record
 
@@ -175,9 +198,21 @@ class Site:
         """Makes a learner complete a course at this Unix time; after a reset this is a new completion with a new id."""
         # A row's number is never given again, not even after the row was deleted by a reset.
         self._last_number = 1 + max([self._last_number, *(one.id for one in self.completions.values())])
-        completion = Completion(self._last_number, [activity(4, "Read me", self.root, at)], done=True)
+        modules = (one for one in self.modules.values() if one.courseid == courseid and one.criterion)
+        module = next(modules, Module(4, courseid, "Read me"))
+        completion = Completion(self._last_number, [activity(module.id, module.name, self.root, at)], done=True)
         self.completions[userid, courseid] = completion
         return completion
+
+    def state_of(self, module: Module, userid: int) -> ActivityState:
+        """Returns where a learner stands in an activity, which may be a criterion of the course."""
+        if (module.id, userid) in self.activities:
+            return self.activities[module.id, userid]
+        completion = self.completions.get((userid, module.courseid))
+        for criterion in completion.criteria if completion else ():
+            if criterion.completed_at and f'view.php?id={module.id}"' in criterion.details["criteria"]:
+                return ActivityState(1, criterion.completed_at)
+        return ActivityState()
 
     def reset(self, userid: int, courseid: int) -> None:
         """Forgets a completion, as a course reset does; the learner stays enrolled."""
@@ -214,6 +249,12 @@ class Site:
             Course(3, 'R&D "Advanced" {mlang en}Course{mlang}{mlang fr}Cours{mlang} – été', "R&D-2", context=19),
             Course(4, "DATE1 course", "DATE1", summary="", context=25, created=1795353563, started=1792761563),
             Course(5, "GRADE1 course", "GRADE1", summary="", context=26, created=1795354500, started=1792761563),
+        )
+        self.add(
+            Module(3, 2, "Certificate issued"),
+            Module(4, 2, "Read me", criterion=True),
+            Module(5, 3, "Read me too", criterion=True),
+            Module(6, 3, "Certificate issued"),
         )
         for courseid, learners in ((2, (3, 4, 5, 8)), (3, (3, 4, 5, 8)), (4, (3, 4, 5, 8)), (5, (3,))):
             for userid in learners:

@@ -23,7 +23,12 @@ TABLE: Final[dict[str, tuple[One, Callable[[Functions, dict[str, Any], Writer], 
         One({"field": Value("raw", ""), "value": Value("raw", "")}),
         Functions.courses_by_field,
     ),
+    "core_course_get_courses": (
+        One({"options": One({"ids": Many(INT, ())}, {"ids": ()})}),
+        Functions.get_courses,
+    ),
     "core_completion_get_course_completion_status": (_LEARNER, Functions.completion),
+    "core_completion_get_activities_completion_status": (_LEARNER, Functions.activities),
     "core_enrol_get_enrolled_users": (
         One({"courseid": INT, "options": Many(One({"name": _TEXT, "value": RAW}), ())}),
         Functions.enrolled_users,

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from bridge.demo.vendors.moodle_functions import Reading, moodle_error
+from bridge.demo.vendors.moodle_functions import moodle_error
+from bridge.demo.vendors.moodle_learning import Learning
 from bridge.demo.vendors.moodle_parameters import invalid
 from bridge.demo.vendors.moodle_shapes import Writer
-from bridge.demo.vendors.moodle_site import ADMIN, GUEST, TEXT_LIMIT, Note
+from bridge.demo.vendors.moodle_site import ADMIN, GUEST, TEXT_LIMIT, ActivityState, Note
 
 _FORMATS: Final = ("0", "1", "2", "4")
 _STATES: Final = {"personal": "draft", "course": "public", "site": "site"}
 
 
-class Functions(Reading):
+class Functions(Learning):
     """All functions: those that read and those that write."""
 
     def update_users(self, asked: dict[str, Any], writer: Writer) -> object:
-        if not self.settings.rights:
-            raise self._no_permission("Update user profiles")
+        self._want("moodle/user:update", "Update user profiles")
         warnings = []
         for change in asked["users"]:
             code, message = self._why_not(change["id"])
@@ -52,6 +52,7 @@ class Functions(Reading):
                 result |= {"noteid": -1, "errormessage": f"Invalid user id: {wanted['userid']}"}
             else:
                 self._enter_course()
+                self._want("moodle/notes:manage", "Manage notes")
                 result["noteid"] = self._new_note(wanted)
             results.append(result)
         return results
@@ -84,6 +85,7 @@ class Functions(Reading):
                 warnings.append(_no_note(change["id"]))
                 continue
             self._enter_course()
+            self._want("moodle/notes:manage", "Manage notes")
             note.content, note.format = change["text"], int(change["format"])
             note.publishstate, note.modified = _STATES[change["publishstate"]], int(self._clock())
         return warnings
@@ -91,47 +93,60 @@ class Functions(Reading):
     def delete_notes(self, asked: dict[str, Any], writer: Writer) -> object:
         self._notes_on()
         self._enter_course()
+        self._want("moodle/notes:manage", "Manage notes")
         return [_no_note(number) for number in asked["notes"] if self.site.notes.pop(number, None) is None]
 
     def override_activity(self, asked: dict[str, Any], writer: Writer) -> object:
-        user = self._user(asked["userid"])
+        user, module = self._user(asked["userid"]), self.site.modules.get(asked["cmid"])
+        if module is None:
+            text = "Can't find data record in database."
+            raise moodle_error("dml_missing_record_exception", "invalidrecordunknown", text)
         self._enter_course()
+        self._want("moodle/course:overridecompletion", "Override activity completion status")
         if asked["newstate"] not in (0, 1):
             raise invalid("newstate must be 0 or 1")
-        now = int(self._clock())
-        self.site.activities[asked["cmid"], user.id] = asked["newstate"]
+        state = self.site.state_of(module, user.id)
+        if state.state != asked["newstate"]:  # the same once more changes nothing, not even the time
+            at = int(self._clock()) if asked["newstate"] else 0
+            state = self.site.activities[module.id, user.id] = ActivityState(
+                asked["newstate"], at, self.settings.account
+            )
         return {
-            "cmid": asked["cmid"],
+            "cmid": module.id,
             "userid": user.id,
-            "state": asked["newstate"],
-            "timecompleted": now if asked["newstate"] else 0,
-            "overrideby": self.settings.account,
+            "state": state.state,
+            "timecompleted": state.at,
+            "overrideby": state.by,
             "tracking": 1,
         }
 
     def send_messages(self, asked: dict[str, Any], writer: Writer) -> object:
         if not self.settings.messaging:
             raise moodle_error("moodle_exception", "disabled", "Messaging is disabled on this site")
-        results: list[dict[str, Any]] = []
-        for wanted in asked["messages"]:
-            if not self.settings.rights:
-                text = "You can't message this user due to their message preferences. Try adding them as a contact."
-                results.append({"msgid": -1, "errormessage": text, "candeletemessagesforallusers": False})
-                continue
-            self.site.messages.append((wanted["touserid"], wanted["text"]))
-            number = len(self.site.messages)
-            results.append(
-                {
-                    "msgid": number,
-                    **({"clientmsgid": wanted["clientmsgid"]} if wanted["clientmsgid"] is not None else {}),
-                    "text": f"<p>{wanted['text']}</p>",
-                    "timecreated": int(self._clock()),
-                    "conversationid": 1,
-                    "useridfrom": self.settings.account,
-                    "candeletemessagesforallusers": True,
-                }
-            )
-        return results
+        return [self._send_message(wanted) for wanted in asked["messages"]]
+
+    def _send_message(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        named = {"clientmsgid": wanted["clientmsgid"]} if wanted["clientmsgid"] is not None else {}
+        if refusal := self._why_no_message(wanted["touserid"]):
+            return {"msgid": -1, **named, "errormessage": refusal, "candeletemessagesforallusers": False}
+        self.site.messages.append((wanted["touserid"], wanted["text"]))
+        return {
+            "msgid": len(self.site.messages),
+            **named,
+            "text": f"<p>{wanted['text']}</p>",
+            "timecreated": int(self._clock()),
+            "conversationid": 1,
+            "useridfrom": self.settings.account,
+            "candeletemessagesforallusers": True,
+        }
+
+    def _why_no_message(self, userid: int) -> str:
+        user = self.site.users.get(userid)
+        if user is None or user.deleted:
+            return f"You can not send a message to a user id ({userid}) that doesn't exist"
+        if userid in self.settings.unwilling or not self.settings.may("moodle/site:messageanyuser"):
+            return "You can't message this user due to their message preferences. Try adding them as a contact."
+        return ""
 
     def _why_not(self, userid: int) -> tuple[str, str]:
         user = self.site.users.get(userid)

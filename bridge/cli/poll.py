@@ -1,0 +1,51 @@
+"""`certbridge poll`: asks sources now, without waiting for their time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from bridge.cli.session import Session, pass_session
+from bridge.cli.typed import json_option
+from bridge.core.errors import BridgeError
+
+if TYPE_CHECKING:
+    from bridge.app import Bridge
+    from bridge.flow.poll import Polled
+
+
+@click.command("poll")
+@click.argument("names", nargs=-1, metavar="[SOURCE]...")
+@json_option
+@pass_session
+def poll(session: Session, names: tuple[str, ...], as_json: bool) -> None:
+    """Ask these sources (else all that can be asked) now, and work on what is new."""
+    from bridge.cli.events import tell
+    from bridge.cli.replaying import EVENTS, put_back
+
+    chosen = [session.source(name) for name in names]
+    with session.bridge() as bridge:
+        able = [name for name, source in bridge.sources.items() if source.connector.polls()]
+        unable = [name for name in chosen if name not in able]
+        if unable:
+            raise BridgeError(f"{unable[0]} cannot be polled as it is configured: its platform only sends webhooks.")
+        found = {name: _poll(bridge, name) for name in chosen or able}
+        if not as_json:
+            for name, polled in found.items():
+                session.page().say(_sentence(name, polled))
+        numbers = [number for polled in found.values() if polled for number in polled.new]
+        done = put_back(bridge, EVENTS, numbers, lambda tx, number: None)
+        tell(session, bridge, done, as_json=as_json)
+
+
+def _poll(bridge: Bridge, name: str) -> Polled | None:
+    return bridge.polling.poll(bridge.sources[name])
+
+
+def _sentence(name: str, polled: Polled | None) -> str:
+    if polled is None:
+        return f"{name}: the running certbridge is polling it right now."
+    lost = f" ({len(polled.lost)} of them no webhook told of)" if polled.lost else ""
+    older = f", {polled.older} from before the start line" if polled.older else ""
+    return f"{name}: {len(polled.new)} new{lost}, {polled.known} known{older}."

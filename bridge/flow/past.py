@@ -1,0 +1,110 @@
+"""Completions from before a source's start line, or there at the first contact: found, shown, issued by choice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from bridge.core.connector import ApiClient
+from bridge.core.errors import BridgeError, PermanentError
+from bridge.core.mapping import Defaults
+from bridge.core.models import Held, Outcome, SourceEvent
+from bridge.core.source import Source
+from bridge.flow.bring import CHOSEN, NO_MAIL, Bringing, Candidate, decided
+from bridge.flow.mappings import Mappings
+from bridge.flow.poll import certified
+from bridge.store import before_start, inbox, sources
+from bridge.store.engine import Store, Transaction
+
+MOST = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """Looks into the past of sources, and issues what a person chooses."""
+
+    store: Store
+    mappings: Mappings
+    defaults: Defaults
+    apis: Callable[[str], ApiClient]
+    bringing: Bringing
+
+    def look(self, source: Source, since: datetime, seen: Callable[[], None] = lambda: None) -> list[Candidate]:
+        """Returns the completions since `since` that are older than the start line and have no certificate.
+
+        Sorted by date, learner and course. `seen` is called for each. Raises what the source's API raises.
+        """
+        found = {one.event.event_id: one for one in self._stored(source, since)}
+        if source.connector.polls():
+            for event in self._asked(source, since):
+                seen()
+                if event.event_id not in found:
+                    one = self._judged(source, event)
+                    if one is not None:
+                        found[event.event_id] = one
+                if len(found) > MOST:
+                    raise PermanentError(f"More than {MOST:,} completions: choose a later date.")
+        return sorted(found.values(), key=_order)
+
+    def issue(self, source: Source, chosen: Sequence[Candidate], *, mail: bool, actor: str) -> list[int]:
+        """Puts the chosen completions to work as if they had come today; returns their events' numbers."""
+        overrides = {} if mail else dict(NO_MAIL)
+        known = [one.number for one in chosen if one.number is not None]
+
+        def release(tx: Transaction) -> None:
+            for number in known:
+                inbox.release(
+                    tx, number, overrides=overrides, actor=actor, reason="chosen from the past", answered=CHOSEN
+                )
+
+        if known:
+            self.store.transact(release)
+        new = [one.event for one in chosen if one.number is None]
+        puts = self.bringing.bring(source, new, entry="cli", overrides=decided(mail=mail))
+        self.bringing.wake()
+        return known + [put.inbox_id for put in puts]
+
+    # -- where they are found --------------------------------------------------------------------
+
+    def _stored(self, source: Source, since: datetime) -> Iterator[Candidate]:
+        """Yields what came by itself and was ignored because of its date."""
+        rows = self.store.read(lambda tx: before_start.events(tx, source.name, source.test, limit=MOST))
+        for row in rows:
+            event = row.record or row.event
+            if event.occurred_at is None or event.occurred_at >= since:
+                yield Candidate(event, row.id, self._outcome(source, event, row.overrides))
+
+    def _asked(self, source: Source, since: datetime) -> Iterator[SourceEvent]:
+        start, now = self.store.read(lambda tx: (_start_line(tx, source.name), tx.now))
+        for page in source.connector.poll(self.apis(source.name), {}, since, now):
+            for event in page.events:
+                if event.occurred_at is not None and since <= event.occurred_at < start:
+                    yield event
+
+    def _judged(self, source: Source, event: SourceEvent) -> Candidate | None:
+        if self.store.read(lambda tx: certified(tx, source, event)):
+            return None
+        number = self.store.read(lambda tx: before_start.number(tx, source.name, source.test, event.event_id))
+        try:
+            event = source.connector.enrich(event, self.apis(source.name)) if event.skip is None else event
+        except BridgeError as error:
+            return Candidate(event, number, Held(code=error.stable_code, reason=str(error)))
+        return Candidate(event, number, self._outcome(source, event, {}))
+
+    def _outcome(self, source: Source, event: SourceEvent, overrides: Mapping[str, str]) -> Outcome:
+        mapping = self.mappings.current(source.name)
+        answers = {**overrides, **decided(mail=True)}
+        return mapping.apply(event, defaults=self.defaults, overrides=answers).outcome
+
+
+def _start_line(tx: Transaction, name: str) -> datetime:
+    row = sources.get(tx, name)
+    if row is None:
+        raise LookupError(f"source {name} was never started")
+    return row.since
+
+
+def _order(one: Candidate) -> tuple[str, str, str, str]:
+    event = one.event
+    return (str(one.completed_on or ""), event.subject or "", event.course or "", event.event_id)

@@ -1,0 +1,123 @@
+"""Polls sources when it is time, fetches their signing keys, and raises the alarm when one has fallen silent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import structlog
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from bridge.core.connector import ApiClient, Connector
+from bridge.core.errors import BridgeError
+from bridge.core.source import Source
+from bridge.flow.poll import Polling
+from bridge.flow.upkeep import told
+from bridge.store import history, sources
+from bridge.store.engine import Store, Transaction
+
+log = structlog.get_logger(__name__)
+
+LOOK = 5.0
+"""Seconds between looks whether a source is due; the database knows when it was polled last, by any node."""
+REFRESH = 3600.0
+"""Seconds between fetches of signing keys."""
+ALARM = 600.0
+"""Seconds between looks for silent sources."""
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """How often one source is asked, and how long it may be silent."""
+
+    poll_every: timedelta | None
+    """None: it is not polled."""
+    quiet_after: timedelta | None
+    """None: it may be silent for ever."""
+
+
+@dataclass
+class Schedule:
+    """Runs beside the workers: `start` to begin, `stop` to end."""
+
+    store: Store
+    sources: Mapping[str, Source]
+    rhythms: Mapping[str, Rhythm]
+    polling: Polling
+    apis: Callable[[str], ApiClient]
+    _scheduler: BackgroundScheduler | None = None
+    _told: dict[str, datetime] = field(default_factory=dict)
+    """When the alarm was last raised for a silent source."""
+
+    def start(self, *more: tuple[float, Callable[[], None], str]) -> None:
+        """Begins; the first looks are taken at once. `more` tasks have their seconds, and a name."""
+        self.polling.stopping.clear()
+        defaults = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+        # A thread for each source: one whose vendor hangs must not keep the others waiting.
+        pool = {"default": ThreadPoolExecutor(max(4, 2 * len(self.sources) + 1))}
+        self._scheduler = BackgroundScheduler(timezone=UTC, job_defaults=defaults, executors=pool)
+        for source in self.sources.values():
+            if self.rhythms[source.name].poll_every is not None:
+                self._every(LOOK, partial(self.poll_if_due, source), f"poll {source.name}")
+            if type(source.connector).refresh is not Connector.refresh:
+                self._every(REFRESH, partial(self.refresh, source), f"keys {source.name}")
+        for seconds, task, name in ((ALARM, self.alarm, "silent sources"), *more):
+            self._every(seconds, task, name)
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """Ends; polls end after the page they are at."""
+        self.polling.stopping.set()
+        if self._scheduler is not None:
+            self._scheduler.shutdown(wait=False)
+            self._scheduler = None
+
+    def _every(self, seconds: float, task: Callable[[], None], name: str) -> None:
+        assert self._scheduler is not None
+        self._scheduler.add_job(told(task), "interval", seconds=seconds, name=name, next_run_time=datetime.now(UTC))
+
+    # -- what is done ----------------------------------------------------------------------------
+
+    def poll_if_due(self, source: Source) -> None:
+        """Polls a source when its time has come; trouble is noted and told, and the next poll tries again."""
+        every = self.rhythms[source.name].poll_every
+        if every is None or not self.polling.due(source, every):
+            return
+        try:
+            self.polling.poll(source)
+        except BridgeError as error:
+            log.warning("not polled", source=source.name, reason=str(error), code=error.stable_code)
+
+    def refresh(self, source: Source) -> None:
+        """Fetches what a source needs to verify its webhooks."""
+        try:
+            source.connector.refresh(self.apis(source.name))
+        except BridgeError as error:
+            log.error("signing keys not fetched; webhooks are answered 503", source=source.name, reason=str(error))
+
+    def alarm(self) -> None:
+        """Tells once a day of each source that has been silent for longer than it may."""
+        now, found = self.store.read(lambda tx: (tx.now, silent(tx, self.rhythms)))
+        for name, since in found:
+            if name not in self._told or now - self._told[name] >= DAY:
+                self._told[name] = now
+                log.error("nothing was heard from this source", source=name, since=since.isoformat())
+                data = {"source": name, "since": since.isoformat()}
+                self.store.transact(lambda tx, data=data: history.add(tx, "source.silent", actor="bridge", data=data))  # type: ignore[misc]
+        for name in set(self._told) - {name for name, _ in found}:
+            del self._told[name]
+
+
+def silent(tx: Transaction, rhythms: Mapping[str, Rhythm]) -> Sequence[tuple[str, datetime]]:
+    """Returns the sources that were not heard of for longer than `quiet_after`, and since when."""
+    found = []
+    for row in sources.listing(tx):
+        rhythm = rhythms.get(row.name)
+        heard = max(filter(None, (row.last_event_at, row.last_request_at, row.since)))
+        if rhythm and rhythm.quiet_after and tx.now - heard > rhythm.quiet_after:
+            found.append((row.name, heard))
+    return found
