@@ -90,8 +90,7 @@ def test_its_settings_are_checked_like_those_of_every_source(place: Path) -> Non
     (place / "config.yaml").write_text(MINIMAL + SOURCE.replace("school: north", "school: North!"))
     (message,) = refused(place)
     assert (
-        message
-        == 'config.yaml:8:13 sources.north has "school: North!". It does not have the right form; an example: north.'
+        message == 'config.yaml:8:13 sources.north has "school: North!". It has not the right form; an example: north.'
     )
 
 

@@ -114,9 +114,7 @@ def _checker(words: SettingWords) -> Callable[[str], str]:
         if not value.strip() or len(value) > 500:
             raise ValueError("is empty or too long")
         if words.pattern is not None and not re.fullmatch(words.pattern, value):
-            raise ValueError(
-                "does not have the right form" + (f"; an example: {words.example}" if words.example else "")
-            )
+            raise ValueError("has not the right form" + (f"; an example: {words.example}" if words.example else ""))
         if words.url:
             try:
                 return checked_address(value)
