@@ -13,6 +13,7 @@ from bridge.core.connector import Connector
 from bridge.core.document import MAX_BYTES
 from bridge.core.errors import ConfigError, Mark, Problem
 
+_MOST_FILES: Final = 1_000
 TAKEN: Final = tuple(SourceBlock.model_fields)
 """Names of settings that every source has."""
 
@@ -25,7 +26,7 @@ def shipped_folder() -> Path:
 
 def shipped_declarations() -> list[str]:
     """Returns the names of the connectors that shipped mapping files declare."""
-    return [file.stem for file in sorted(shipped_folder().glob("*.yaml")) if _declares(file)]
+    return names_in(shipped_folder())
 
 
 def shipped_connector(name: str) -> type[Connector[Any]]:
@@ -53,6 +54,11 @@ def declared_by_admin(
     from bridge.core.declared import read_declared
 
     return read_declared(name, text, f"{folder.name}/{name}.yaml", taken=TAKEN)
+
+
+def names_in(folder: Path) -> list[str]:
+    """Returns the names of the mapping files in a folder that declare a source."""
+    return [file.stem for file in sorted(folder.glob("*.yaml"))[:_MOST_FILES] if _declares(file)]
 
 
 def declaration_text(folder: Path, name: str) -> str | None:

@@ -12,10 +12,11 @@ from pydantic import Field, model_validator
 
 from bridge.core.connector import ApiClient, Page
 from bridge.core.dates import read_iso
+from bridge.core.declared.addresses import host_of
 from bridge.core.declared.asking import Ask
 from bridge.core.declared.events import Cutter, marked_as_test, shaped, type_of
 from bridge.core.declared.signed import Duration
-from bridge.core.declared.texts import Formula, JsonTree, Scope, Test, Unclear, Words, host_of, line, worked_out
+from bridge.core.declared.texts import Formula, JsonTree, Scope, Test, Unclear, Words, line, worked_out
 from bridge.core.errors import PayloadError, PermanentError, TemporaryError
 from bridge.core.models import JsonObject, SourceEvent
 from bridge.core.section import Section

@@ -7,11 +7,12 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from bridge.core.declared.addresses import Address
 from bridge.core.declared.jwt_proof import JwtProof
 from bridge.core.declared.model import Declaration
 from bridge.core.declared.proof import kinds_of
 from bridge.core.declared.settings import secret_fields
-from bridge.core.declared.texts import Address, Condition, Path, Tree
+from bridge.core.declared.texts import Condition, Path, Tree
 from bridge.core.document import Document
 from bridge.core.errors import Problem
 from bridge.core.expressions import Expression, Text
@@ -22,7 +23,7 @@ _LISTED: Final = ("item", "answer", "settings", "since", "now")
 _STEP: Final = ("target", "certificate", "settings", "memo")
 _ANSWERED: Final = (*_STEP, "answer")
 # Where a text stands (numbers and names in between left out) -> what it may start from; the longest beginning counts.
-_PLACES: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {
+PLACES: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {
     ("webhook", "proof"): ("settings", "claims"),
     ("webhook", "items"): ("body",),
     ("webhook",): _RECEIVED,
@@ -107,8 +108,8 @@ def _text_problems(declaration: Declaration, path: Path, text: Text | Expression
 
 def _known_at(path: Path) -> Sequence[str]:
     steps = tuple(step for step in path if isinstance(step, str))
-    fits = [place for place in _PLACES if steps[: len(place)] == place]
-    return _PLACES[max(fits, key=len)] if fits else ("settings",)
+    fits = [place for place in PLACES if steps[: len(place)] == place]
+    return PLACES[max(fits, key=len)] if fits else ("settings",)
 
 
 def _named_below(declaration: Declaration, path: Path, root: str) -> list[str] | None:
