@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from bridge.clients.http import HttpClient
-from bridge.config import Config, discover_connectors, home_of, load
+from bridge.config import Config, declaration_text, discover_connectors, load, mapping_beside, shipped_folder
 from bridge.config.secret_files import holds_secrets
 from bridge.core.connector import ApiClient, Connector
 from bridge.core.errors import ConfigError, MappingError, Problem, UnavailableError
@@ -27,6 +27,7 @@ from bridge.core.models import Ignored, Issuer, SourceEvent
 from bridge.core.source import Source
 from bridge.flow.acts import Acting
 from bridge.flow.amend import Amending
+from bridge.flow.answer import Answering
 from bridge.flow.bring import Bringing
 from bridge.flow.clerk import Clerk, Exchange
 from bridge.flow.issue import Issuing
@@ -81,15 +82,19 @@ def read_config(path: Path, environ: Mapping[str, str]) -> Config:
 def shipped_mapping(name: str, connectors: Mapping[str, type[Connector[Any]]] | None = None) -> str | None:
     """Returns the text of the mapping that came with a connector (default: of those installed), or None.
 
-    Ours are in the folder `mappings` beside this package, that of a third party in such a folder beside its module.
+    Ours are in one folder; that of a connector from elsewhere is in a folder `mappings` beside its module.
     """
-    # By place rather than by import: a folder `mappings` in the working directory must not hide it.
-    file = Path(__file__).parents[1] / "mappings" / f"{name}.yaml"
-    if not file.is_file():
-        connector = (discover_connectors() if connectors is None else connectors).get(name)
-        home = home_of(connector) if connector else None
-        file = home / "mappings" / file.name if home else file
-    return file.read_text(encoding="utf-8") if file.is_file() else None
+    file = shipped_folder() / f"{name}.yaml"
+    if file.is_file():
+        return file.read_text(encoding="utf-8")
+    connector = (discover_connectors() if connectors is None else connectors).get(name)
+    return mapping_beside(connector) if connector else None
+
+
+def mapping_texts(config: Config) -> Callable[[str], str | None]:
+    """Returns what knows the mappings to extend: the shipped ones, and the admin's own that declare a source."""
+    connectors = discover_connectors()
+    return lambda name: shipped_mapping(name, connectors) or declaration_text(config.mappings, name)
 
 
 def mapping_files(config: Config) -> dict[str, MappingFile]:
@@ -154,6 +159,7 @@ class Bridge:
             events_per_request=limits.events_per_request,
             rejected_per_hour=limits.rejected_per_hour,
             unwanted=self._unwanted,
+            answering=Answering(self.store, self.publisher),
             overloaded=self.upkeep.overloaded,
         )
 
@@ -325,7 +331,7 @@ def _make_data_dir(config: Config) -> None:
 
 def _assemble(config: Config, store: Store, *, daemon_running: bool) -> Bridge:
     node = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(2)}"
-    connectors, redactor = discover_connectors(), Redactor(config.secrets())
+    connectors, redactor = config.connectors or discover_connectors(), Redactor(config.secrets())
     sources = _sources(config, connectors)
     if not daemon_running:  # beside a daemon that one says which sources there are, whatever was edited since
         _register_sources(config, store)
@@ -338,7 +344,7 @@ def _assemble(config: Config, store: Store, *, daemon_running: bool) -> Bridge:
         redactor=redactor,
         store=store,
         sources=sources,
-        mappings=_mappings(config, store, node, partial(shipped_mapping, connectors=connectors), beside=daemon_running),
+        mappings=_mappings(config, store, node, beside=daemon_running),
         templates=Templates(store, config.templates, node, lambda bundle: check_template(bundle, renderer())),
         defaults=Defaults(zone=config.issuer.zone, locale=config.issuer.locale),
         publisher=Publisher(config.public_url, issuer, config.recipient_key()),
@@ -357,12 +363,10 @@ def _sources(config: Config, connectors: Mapping[str, type[Connector[Any]]]) -> 
     }
 
 
-def _mappings(
-    config: Config, store: Store, node: str, shipped: Callable[[str], str | None], *, beside: bool
-) -> Mappings:
+def _mappings(config: Config, store: Store, node: str, *, beside: bool) -> Mappings:
     files, zone = mapping_files(config), ZoneInfo(config.issuer.zone)
     check_names = partial(_check_templates, config)
-    mappings = Mappings(store, files, shipped, check_names, node, beside=beside, zone=zone)
+    mappings = Mappings(store, files, mapping_texts(config), check_names, node, beside=beside, zone=zone)
     mappings.start()
     return mappings
 

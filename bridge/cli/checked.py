@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bridge.app import mapping_files, read_config, shipped_mapping
+from bridge.app import mapping_files, mapping_texts, read_config, shipped_mapping
 from bridge.config import Config, SourceConfig, live_refusals
 from bridge.core import document
 from bridge.core.errors import ConfigError, MappingError, Problem
@@ -38,7 +38,7 @@ class CheckedSource:
 
 def compiled(config: Config, source: str) -> CompiledMapping:
     """Returns the mapping of a source as its file says now. Raises MappingError."""
-    return read_mapping(mapping_files(config)[source], shipped_mapping)
+    return read_mapping(mapping_files(config)[source], mapping_texts(config))
 
 
 def problems(path: Path, environ: Mapping[str, str]) -> list[Problem]:
@@ -46,15 +46,16 @@ def problems(path: Path, environ: Mapping[str, str]) -> list[Problem]:
     found: list[Problem] = []
     templates: set[str] = {"classic"}
     folder = path.parent / "templates"
+    texts: Callable[[str], str | None] = shipped_mapping
     try:
         config = read_config(path, environ)
-        files, folder = mapping_files(config), config.templates
+        files, folder, texts = mapping_files(config), config.templates, mapping_texts(config)
     except ConfigError as error:
         found += error.problems
         files = _guessed_files(path)
     for file in files.values():
         try:
-            templates |= {course.template for course in read_mapping(file, shipped_mapping).courses()}
+            templates |= {course.template for course in read_mapping(file, texts).courses()}
         except MappingError as error:
             found += error.problems
     for name in sorted(templates):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import click
 
@@ -35,11 +35,10 @@ _NOT_SENT: Final = frozenset({"host", "content-length", "connection", "transfer-
 def send(session: Session, source: str, sample: Path, url: str | None, follow: bool, timeout: int) -> None:
     """Post FILE (a request's body, with headers.json beside it; or the folder of both) as if SOURCE had sent it."""
     from bridge.clients.http import post_local
-    from bridge.config import discover_connectors
 
     name = session.source(source)
     settings = session.config.sources[name]
-    connector = discover_connectors()[settings.connector](settings.settings)
+    connector = session.config.connectors[settings.connector](settings.settings)
     body, headers = read_sample(sample)
     signed = connector.sign(body, headers, datetime.now(UTC))
     path = f"/hooks/{quote(name, safe='')}"
@@ -48,7 +47,8 @@ def send(session: Session, source: str, sample: Path, url: str | None, follow: b
     page = session.page()
     page.say(f"POST {base}{path}{'/***' if token else ''}  ({len(signed.body):,} bytes, signed as {name})")
     try:
-        answer = post_local(f"{base}{path}{token}", signed.body, signed.headers)
+        query = f"?{urlencode(signed.query)}" if signed.query else ""
+        answer = post_local(f"{base}{path}{token}{query}", signed.body, signed.headers)
     except TemporaryError as error:
         raise BridgeError(f"{error} Start it with `certbridge serve`, or say where it runs with --url.") from error
     accepted = _say_answer(page, answer)

@@ -26,6 +26,7 @@ from bridge.core.connector import Access, ApiClient, ApiResponse, Connector
 from bridge.core.errors import BridgeError, PermanentError, TemporaryError
 
 _CHUNK: Final = 65_536
+_REDIRECTS: Final = frozenset({301, 302, 303, 305, 307, 308})
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -108,7 +109,7 @@ class HttpClient:
         return self._checked(response)
 
     def _checked(self, response: ApiResponse) -> ApiResponse:
-        if 300 <= response.status < 400:
+        if response.status in _REDIRECTS:
             raise PermanentError(self._redirected(response), code="redirect")
         try:
             self._connector.check(response)
@@ -153,7 +154,9 @@ class HttpClient:
 
     def _prepare(self, ask: _Ask, access: Access | None) -> requests.PreparedRequest:
         url = self._url(ask.path, access)
-        headers = {**(access.headers if access else {}), **ask.headers, "Accept-Encoding": "identity"}
+        given = {**(access.headers if access else {}), **ask.headers}
+        # One that is given as empty is left out: another part of a vendor's API may want other credentials.
+        headers = {name: value for name, value in given.items() if value} | {"Accept-Encoding": "identity"}
         body: bytes | None = None
         if ask.json is not None:
             body = jsonlib.dumps(ask.json, ensure_ascii=False, allow_nan=False).encode("utf-8")

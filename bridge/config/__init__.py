@@ -1,9 +1,11 @@
 """The configuration: read once, checked whole, frozen; each module gets its own small part of it."""
 
-from bridge.config.discovery import discover_connectors, home_of
+from bridge.config.declared import declaration_text, shipped_folder
+from bridge.config.discovery import discover_connectors, mapping_beside
 from bridge.config.example import example
 from bridge.config.loading import load
-from bridge.config.models import Config, Issuer, Keys, Limits, Log, Mail, Server, Smtp, SourceConfig
+from bridge.config.machine import Limits, Log, Server
+from bridge.config.models import Config, Issuer, Keys, Mail, Smtp, SourceConfig
 from bridge.config.refusals import live_refusals
 from bridge.config.schema import schemas
 from bridge.config.starter import starter, write_starter
@@ -18,12 +20,14 @@ __all__ = [
     "Server",
     "Smtp",
     "SourceConfig",
+    "declaration_text",
     "discover_connectors",
     "example",
-    "home_of",
     "live_refusals",
     "load",
+    "mapping_beside",
     "schemas",
+    "shipped_folder",
     "starter",
     "write_starter",
 ]

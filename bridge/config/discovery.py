@@ -1,22 +1,43 @@
-"""Finds the connectors that are installed: the modules of the package `connectors`, and the entry points of others."""
+"""Finds the connectors that are installed: modules of the package `connectors`, shipped declarations, entry points."""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
 import sys
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
+from bridge.config.declared import shipped_connector, shipped_declarations
 from bridge.core.connector import Connector
 from bridge.core.errors import ConfigError
 
 ENTRY_POINTS: Final = "certbridge.connectors"
 
 
-def discover_connectors() -> dict[str, type[Connector[Any]]]:
+class Installed(Mapping[str, type[Connector[Any]]]):
+    """The installed connectors by name; one that is only declared is made when it is first asked for."""
+
+    def __init__(self, made: Mapping[str, type[Connector[Any]]], declared: Sequence[str]) -> None:
+        self._made = dict(made)
+        self._names = sorted((*made, *declared))
+
+    def __getitem__(self, name: str) -> type[Connector[Any]]:
+        if name not in self._made and name in self._names:
+            self._made[name] = shipped_connector(name)
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def discover_connectors() -> Installed:
     """Returns every installed connector by its name, sorted. Raises ConfigError naming a broken or doubled one."""
     package = importlib.import_module("connectors")
     found: dict[str, type[Connector[Any]]] = {}
@@ -25,7 +46,11 @@ def discover_connectors() -> dict[str, type[Connector[Any]]]:
         _add(found, connector, f"connectors.{module.name}")
     for entry in entry_points(group=ENTRY_POINTS):
         _add(found, entry.load(), f"{entry.dist.name if entry.dist else 'an installed package'} ({entry.value})")
-    return dict(sorted(found.items()))
+    declared = shipped_declarations()
+    for name in declared:
+        if name in found:
+            raise ConfigError(f"Two connectors are named {name!r}; the second is mappings/{name}.yaml. Remove one.")
+    return Installed(found, declared)
 
 
 def connector_in(module: ModuleType) -> type[Connector[Any]]:
@@ -42,10 +67,11 @@ def connector_in(module: ModuleType) -> type[Connector[Any]]:
     return classes[0]
 
 
-def home_of(connector: type[Connector[Any]]) -> Path | None:
-    """Returns the folder of the module that defines a connector; its mapping is in the folder `mappings` in there."""
-    file = getattr(sys.modules.get(connector.__module__), "__file__", None)
-    return Path(file).parent if file else None
+def mapping_beside(connector: type[Connector[Any]]) -> str | None:
+    """Returns the text of `mappings/NAME.yaml` in the folder of the module that defines a connector, or None."""
+    module = getattr(sys.modules.get(connector.__module__), "__file__", None)
+    file = Path(module).parent / "mappings" / f"{connector.name}.yaml" if module else None
+    return file.read_text(encoding="utf-8") if file and file.is_file() else None
 
 
 def _is_connector(item: object) -> bool:

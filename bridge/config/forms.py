@@ -14,6 +14,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationInfo, WithJsonSchema
 
+from bridge.core.dates import OFF as OFF
+from bridge.core.dates import duration as duration
+
 SHORTEST_SECRET: Final = 4
 """Characters. Shorter ones cannot be kept out of logs by value (see bridge.observe)."""
 SOURCE_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,38}[a-z0-9])?")
@@ -165,24 +168,6 @@ def _since(value: object, info: ValidationInfo) -> object:
         return (instant if instant.tzinfo else instant.replace(tzinfo=zone)).astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError("A date is needed, such as 2026-01-31, or a time such as 2026-01-31T08:00:00Z.") from None
-
-
-_UNITS: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
-_DURATION: Final = re.compile(r"(\d{1,6}) ?(second|minute|hour|day|week)s?")
-OFF: Final = timedelta(0)
-"""What `off` means for a duration."""
-
-
-def duration(text: object) -> timedelta:
-    """Reads `15 minutes`, `1 day` or `off`. Raises ValueError."""
-    if isinstance(text, timedelta):
-        return text
-    if text in ("off", "never", "no", False):
-        return OFF
-    found = _DURATION.fullmatch(str(text).strip().lower())
-    if not found or not int(found[1]):
-        raise ValueError("A length of time is needed, such as 15 minutes, 6 hours or 3 days; or off.")
-    return timedelta(seconds=int(found[1]) * _UNITS[found[2]])
 
 
 def _secret(value: SecretStr) -> SecretStr:

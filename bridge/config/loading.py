@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, SecretStr
 
+from bridge.config.declared import declared_by_admin, names_in
 from bridge.config.forms import SOURCE_NAME, check_secret
 from bridge.config.models import Config, SourceBlock, SourceConfig
 from bridge.config.refusals import live_refusals
@@ -36,11 +37,13 @@ def load(path: Path, connectors: Connectors, environ: Mapping[str, str]) -> Conf
     config = loading.config(environ)
     if config is None or loading.problems:
         raise ConfigError(sorted(loading.problems, key=_place))
+    config.remember_connectors(loading.used)
     return config
 
 
-def _place(problem: Problem) -> tuple[int, int]:
-    return (problem.mark.line, problem.mark.column) if problem.mark else (0, 0)
+def _place(problem: Problem) -> tuple[str, int, int]:
+    mark = problem.mark
+    return (mark.file, mark.line, mark.column) if mark else ("", 0, 0)
 
 
 def _content(path: Path) -> bytes:
@@ -61,6 +64,8 @@ class _Loading:
     folder: Path
     connectors: Connectors
     problems: list[Problem] = field(default_factory=list)
+    used: dict[str, type[Connector[Any]]] = field(default_factory=dict)
+    """The connector of each kind that a source names, the declared ones too."""
 
     def config(self, environ: Mapping[str, str]) -> Config | None:
         self.document, found = fill_variables(self.document, environ)
@@ -84,16 +89,22 @@ class _Loading:
                 message = f'"{name}" cannot be the name of a source: it stands in web addresses. Use a-z, 0-9, - and _.'
                 self._complain(path, message, key=True)
             elif not isinstance(block, dict):
-                message = f"Source {name} needs at least a connector, indented below it: {', '.join(self.connectors)}."
+                message = f"Source {name} needs at least a connector, indented below it: {', '.join(self._known())}."
                 self._complain(path, message, key=True)
             elif (connector := self._connector(path, block)) and (source := self._source(name, connector)):
                 yield name, source
 
     def _connector(self, path: tuple[str, ...], block: Mapping[str, object]) -> type[Connector[Any]] | None:
         named = block.get("connector")
-        if isinstance(named, str) and named in self.connectors:
-            return self.connectors[named]
-        known = list(self.connectors)
+        if isinstance(named, str):
+            try:
+                declared = declared_by_admin(self._mappings(), named, self.connectors)
+            except ConfigError as refusal:
+                self.problems += [problem for problem in refusal.problems if problem not in self.problems]
+                return None
+            if found := declared or self.connectors.get(named):
+                return self.used.setdefault(named, found)
+        known = self._known()
         if "connector" not in block:
             message = f'{".".join(path)} has no "connector". It is required. Allowed: {", ".join(known)}.'
             self._complain(path, message, key=True)
@@ -161,6 +172,13 @@ class _Loading:
     def _fill_secrets(self, path: tuple[str, ...], model: type[Any]) -> None:
         self.document, found = fill_secrets(self.document, model, at=path, folder=self.folder)
         self.problems += found
+
+    def _known(self) -> list[str]:
+        return [*self.connectors, *(name for name in names_in(self._mappings()) if name not in self.connectors)]
+
+    def _mappings(self) -> Path:
+        named = self.document.at(("mappings",))
+        return self.folder / Path(named if isinstance(named, str) else "mappings").expanduser()
 
     def _zone(self) -> tzinfo:
         name = self.document.at(("issuer", "zone"))

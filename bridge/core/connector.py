@@ -66,6 +66,7 @@ class ApiClient(Protocol):
     ) -> ApiResponse:
         """Sends one request to `path` below the base URL (or an absolute URL on one of the connector's hosts).
 
+        `headers` are added to those of `Access`; a name with an empty value leaves that one out.
         Every answer passes `Connector.check` before it is returned.
         Raises TemporaryError (network, time-out, too large, or what `check` decides) and PermanentError.
         """
@@ -192,6 +193,14 @@ class Connector(ABC, Generic[S]):
     """`parse` reads a table that an admin hands over as a file (`certbridge issue --csv`)."""
     rate: ClassVar[Rate | None] = None
     """None: as fast as answers come; a 429 pauses the source in any case."""
+    answers_certificate: ClassVar[bool] = False
+    """The sender wants the certificate in the answer: `certificate_id`, `verify_url` and `status`."""
+    answer_wait: ClassVar[float] = 0.0
+    """Seconds that such an answer may wait for the certificate; the sender gives up soon after."""
+    setup: ClassVar[str] = ""
+    """What an admin does at the vendor, in a few sentences; empty where the documentation says it."""
+    needs_refresh: bool = False
+    """Set by `verify` when it misses a signing key: the flow then calls `refresh` soon, and once in a while at most."""
 
     def __init__(self, settings: S) -> None:
         self.settings = settings
@@ -212,14 +221,15 @@ class Connector(ABC, Generic[S]):
     # What you may write.
     def reply(self, received: Received) -> Reply:
         """Answers the vendor; the default is JSON with what became of the request."""
-        body = {"outcome": received.outcome, "reason": received.reason, "events": list(received.events)}
+        said = {"outcome": received.outcome, "reason": received.reason, "events": list(received.events)}
+        body = {**said, **received.details}
         headers = {"Content-Type": "application/json"}
         if received.retry_after is not None:
             headers["Retry-After"] = str(max(1, round(received.retry_after)))
         return Reply(received.status, json.dumps(body).encode(), headers)
 
     def hosts(self) -> Sequence[str]:
-        """Names the hosts (`lms.example`, `*.salesforce.com`) this source may call; nothing else is reachable."""
+        """Names the hosts (`lms.example`, `*.vendor.example`) this source may call; nothing else is reachable."""
         return ()
 
     def authenticate(self, api: ApiClient) -> Access | None:

@@ -79,7 +79,7 @@ _ORDERS: Final = {"dmy": (4, 3, 1), "mdy": (4, 1, 3), "ymd": (1, 3, 4)}
 
 
 def read_sheet(text: str, order: str) -> date:
-    """Reads the date in a cell of a spreadsheet: ISO, 31.01.2026, 31/1/26, or the days since 1899 that Excel counts.
+    """Reads the date in a cell of a table: ISO, 31.01.2026, 31/1/26, or the days since 1899 that Excel counts.
 
     `order` (dmy, mdy, ymd) is that of day, month and year where the year does not come first. Raises ValueError.
     """
@@ -135,6 +135,26 @@ def _parsed(text: str) -> datetime:
         return datetime.fromisoformat(text)
     except ValueError:
         raise ValueError("there is no such date or time.") from None
+
+
+# -- lengths of time -------------------------------------------------------------------------------
+
+_UNITS: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
+_DURATION: Final = re.compile(r"(\d{1,6}) ?(second|minute|hour|day|week)s?")
+OFF: Final = timedelta(0)
+"""What `off` means for a duration."""
+
+
+def duration(text: object) -> timedelta:
+    """Reads `15 minutes`, `1 day` or `off`. Raises ValueError."""
+    if isinstance(text, timedelta):
+        return text
+    if text in ("off", "never", "no", False):
+        return OFF
+    found = _DURATION.fullmatch(str(text).strip().lower())
+    if not found or not int(found[1]):
+        raise ValueError("A length of time is needed, such as 15 minutes, 6 hours or 3 days; or off.")
+    return timedelta(seconds=int(found[1]) * _UNITS[found[2]])
 
 
 # -- how long it is valid --------------------------------------------------------------------------

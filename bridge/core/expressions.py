@@ -6,8 +6,8 @@ Python object can be reached, and a missing or null value is an error that names
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from inspect import signature
 from typing import Final, NoReturn
 
@@ -30,6 +30,8 @@ class Expression:
     source: str
     roots: frozenset[str]
     """The names it starts from (`data`, `score`, ...)."""
+    reads: frozenset[tuple[str, str]]
+    """The named items read right below a root: ("data", "user")."""
     _template: Template = field(repr=False, compare=False)
 
     def value(self, scope: Mapping[str, object]) -> object:
@@ -68,6 +70,12 @@ class Text:
         """The names that the expressions start from."""
         found: frozenset[str] = frozenset()
         return found.union(*(part.roots for part in self.parts if isinstance(part, Expression)))
+
+    @property
+    def reads(self) -> frozenset[tuple[str, str]]:
+        """The named items that the expressions read right below a root."""
+        found: frozenset[tuple[str, str]] = frozenset()
+        return found.union(*(part.reads for part in self.parts if isinstance(part, Expression)))
 
     def value(self, scope: Mapping[str, object]) -> object:
         """Returns the text, or the value itself (number, date, list) where the whole text is one expression.
@@ -120,7 +128,7 @@ def compile_expression(source: str, names: Sequence[str]) -> Expression:
     compiled = compile_text("{{ " + inner + " }}", names)
     if len(compiled.parts) != 1 or not isinstance(compiled.parts[0], Expression):
         raise ValueError("Write one expression here, without {{ }}.")
-    return Expression(source, compiled.parts[0].roots, compiled.parts[0]._template)
+    return replace(compiled.parts[0], source=source)
 
 
 # -- what may be written ---------------------------------------------------------------------------
@@ -175,7 +183,17 @@ def _compiled(tree: nodes.Expr, source: str, names: Sequence[str]) -> Expression
         template = environment().from_string(wrapped)
     except (TemplateError, SyntaxError, RecursionError, MemoryError):
         raise ValueError("The expression cannot be compiled; write it more simply.") from None
-    return Expression(source, frozenset(roots), template)
+    return Expression(source, frozenset(roots), frozenset(_reads(tree)), template)
+
+
+def _reads(tree: nodes.Expr) -> Iterator[tuple[str, str]]:
+    # On its own, find_all does not look at the node it starts from.
+    for node in (tree, *tree.find_all((nodes.Getattr, nodes.Getitem))):
+        if isinstance(node, nodes.Getattr | nodes.Getitem) and isinstance(node.node, nodes.Name):
+            part = node.attr if isinstance(node, nodes.Getattr) else node.arg
+            inner = part.value if isinstance(part, nodes.Const) else part
+            if isinstance(inner, str):
+                yield node.node.name, inner
 
 
 def _check_tree(node: nodes.Node, names: frozenset[str], roots: set[str], depth: int) -> None:

@@ -10,6 +10,7 @@ from typing import Literal
 from bridge.core import document
 from bridge.core.conditions import Phrase
 from bridge.core.dates import Validity
+from bridge.core.declared.rules import problems as declared_problems
 from bridge.core.document import Path
 from bridge.core.errors import ConfigError, MappingError, Mark, Problem
 from bridge.core.expressions import Text
@@ -190,7 +191,7 @@ def compile_mapping(bundle: MappingBundle) -> Mapping:
     problems += _rule_problems(book)
     if problems:
         raise MappingError(problems)
-    return Mapping(bundle, next(layer.file.connector for layer in layers if layer.file.connector), book)
+    return Mapping(bundle, next(layer.connector for layer in layers if layer.connector), book)
 
 
 def _layers(bundle: MappingBundle) -> tuple[list[Layer], list[Problem]]:
@@ -199,7 +200,10 @@ def _layers(bundle: MappingBundle) -> tuple[list[Layer], list[Problem]]:
     for file, text in bundle.files:
         try:
             read = document.read(text, file, error=MappingError)
-            layers.append(Layer(read, document.validate(read, MappingFile, label=_label, error=MappingError)))
+            layer = Layer(read, document.validate(read, MappingFile, label=_label, error=MappingError))
+            layers.append(layer)
+            if layer.file.source is not None:
+                problems += declared_problems(read, layer.file.source, ("source",))
         except ConfigError as failure:
             problems += failure.problems
     return layers, problems
@@ -220,17 +224,22 @@ def _other_courses(layers: Sequence[Layer]) -> Line[Literal["hold", "skip", "iss
 
 
 def _connector_problems(layers: Sequence[Layer]) -> Iterator[Problem]:
-    named = [layer for layer in layers if layer.file.connector]
+    named = [layer for layer in layers if layer.connector]
+    for layer in layers:
+        if layer.file.source is not None and (other := layer.file.connector or layer.file.extends):
+            key = "connector" if layer.file.connector else "extends"
+            message = f'"{key}: {other}" stands beside source, which makes this file a kind of its own. Remove one.'
+            yield layer.document.problem((key,), message, key=True)
     if not named:
         yield layers[0].document.problem((), "The mapping extends nothing. Write the first line: extends: NAME.")
     for layer in named[:-1]:
-        if layer.file.connector != named[-1].file.connector:
-            message = f'"connector: {layer.file.connector}" differs from that of {named[-1].document.file}. Remove it.'
+        if layer.file.source is None and layer.connector != named[-1].connector:
+            message = f'"connector: {layer.connector}" differs from that of {named[-1].document.file}. Remove it.'
             yield layer.document.problem(("connector",), message)
 
 
 def _event_problems(layers: Sequence[Layer], book: Rulebook) -> Iterator[Problem]:
-    if not book.events and any(layer.file.connector for layer in layers):
+    if not book.events and any(layer.connector for layer in layers):
         yield layers[0].document.problem((), "The mapping has no events, so nothing would ever be issued.")
     for event in book.events.values():
         if event.act is None and "name" not in event.words:

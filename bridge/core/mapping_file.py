@@ -8,7 +8,6 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Discriminator,
@@ -16,14 +15,15 @@ from pydantic import (
     PlainValidator,
     Tag,
     WithJsonSchema,
-    field_validator,
     model_validator,
 )
 
 from bridge.core.conditions import PHRASES, Phrase, parse
 from bridge.core.dates import Validity, valid_for, valid_until
+from bridge.core.declared.model import Declaration
 from bridge.core.expressions import Expression, Text, compile_expression, compile_text
 from bridge.core.recipients import read_address
+from bridge.core.section import Section
 
 WORDS: Final[Mapping[str, str]] = {
     "name": "the learner's name as it will be printed",
@@ -151,19 +151,6 @@ Title = Annotated[
     Annotated[CourseText, Tag("text")] | Annotated[dict[Language, CourseText], Field(min_length=1), Tag("languages")],
     Discriminator(lambda raw: "languages" if isinstance(raw, dict) else "text"),
 ]
-
-
-class Section(BaseModel):
-    """A part of the file: unknown settings and empty values are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _no_empty_value(cls, value: object) -> object:
-        if value is None:
-            raise ValueError("Write a value, or remove the line.")
-        return value
 
 
 class Conditions(Section):
@@ -330,6 +317,9 @@ class MappingFile(Section):
     )
     connector: Annotated[str, _pattern(_TEMPLATE, "Write the name of a connector.")] | None = Field(
         default=None, description="The kind of source; only where nothing is extended."
+    )
+    source: Declaration | None = Field(
+        default=None, description="Declares the kind of source itself; the file's name is then that of the connector."
     )
     events: dict[str, EventMapping] = Field(default={}, description="One entry for each event type of the source.")
     every_course: CourseRules = Field(default=CourseRules(), description="What goes for all courses.")

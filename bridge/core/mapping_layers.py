@@ -131,6 +131,13 @@ class Layer:
     document: Document
     file: MappingFile
 
+    @property
+    def connector(self) -> str | None:
+        """The kind of source that the file is for: named in it, or declared by it under its own name."""
+        if self.file.source is not None:
+            return self.document.file.rpartition("/")[2].removesuffix(".yaml")
+        return self.file.connector
+
 
 def event_specs(layers: Sequence[Layer]) -> dict[str, EventSpec]:
     """Returns every event type of all layers; the first layer is the topmost."""

@@ -70,6 +70,8 @@ class SignedRequest:
     body: bytes
     headers: Mapping[str, str]
     path_token: str | None = None
+    query: Mapping[str, str] = field(default_factory=dict)
+    """What stands behind the question mark of the address, for vendors that put their token there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,8 @@ class Received:
     events: tuple[str, ...] = ()
     retry_after: float | None = None
     """Seconds, with status 503."""
+    details: Mapping[str, object] = field(default_factory=dict)
+    """What became of the events, for senders that ask for it: `status`, `certificate_id`, `verify_url`, ..."""
 
 
 @dataclass(frozen=True, slots=True)

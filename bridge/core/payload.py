@@ -1,13 +1,16 @@
-"""Reads JSON from outside, strictly: bytes in, plain values out, one plain sentence when it cannot be read."""
+"""Reads JSON and forms from outside, strictly: bytes in, plain values out, one plain sentence where that fails."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
-from typing import Final, Never
+from typing import Final, Never, TypeVar
+from urllib.parse import parse_qsl
 
 from bridge.core.errors import PayloadError
+
+_V = TypeVar("_V")
 
 MAX_BYTES: Final = 2 * 1024 * 1024
 MAX_DEPTH: Final = 100
@@ -50,13 +53,27 @@ def read_object(body: bytes) -> dict[str, object]:
     return value
 
 
+def read_form(body: bytes, *, max_fields: int = 1_000) -> dict[str, str]:
+    """Returns the fields of an `application/x-www-form-urlencoded` body, also the empty ones. Raises PayloadError."""
+    text = _text(body, MAX_BYTES)
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=max_fields)
+    except UnicodeDecodeError:
+        raise PayloadError("The form holds bytes that are not UTF-8 text.") from None
+    except ValueError:
+        raise PayloadError(f"The form has more than {max_fields:,} fields.") from None
+    fields = _object(pairs)
+    _check_strings(fields)
+    return fields
+
+
 def _text(body: bytes, max_bytes: int) -> str:
     if not body.strip():
         raise PayloadError("The body is empty.")
     if len(body) > max_bytes:
         raise PayloadError(f"The body has {len(body):,} bytes; at most {max_bytes:,} are read.")
     if body.startswith(b"\xef\xbb\xbf"):
-        raise PayloadError("The body starts with a byte order mark; JSON is sent as plain UTF-8.")
+        raise PayloadError("The body starts with a byte order mark; it is to be sent as plain UTF-8.")
     if b"\x00" in body or body.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise PayloadError("The body is not UTF-8 text (it looks like UTF-16 or binary data).")
     try:
@@ -90,8 +107,8 @@ def _check_strings(value: object) -> None:
             raise PayloadError("The body holds text that cannot be stored (a NUL or half of a surrogate pair).")
 
 
-def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    result: dict[str, object] = {}
+def _object(pairs: list[tuple[str, _V]]) -> dict[str, _V]:
+    result: dict[str, _V] = {}
     for key, value in pairs:
         if key in result:
             raise PayloadError(f"The body names the field {key[:40]!a} twice.")

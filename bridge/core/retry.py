@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -77,3 +78,32 @@ def retry_after(headers: Mapping[str, str], *, now: datetime | None = None) -> f
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())
+
+
+def reset_after(headers: Mapping[str, str], also: Sequence[str] = (), *, now: datetime | None = None) -> float | None:
+    """Reads `Retry-After`, else one of the headers `also`: seconds from now, or a time in seconds or milliseconds.
+
+    `now` is by default the `Date` of the answer, so that a wrong clock on either side does not matter.
+    """
+    plain = retry_after(headers, now=now)
+    if plain is not None:
+        return plain
+    written = next((headers[name.lower()] for name in also if headers.get(name.lower())), "")
+    try:
+        value = float(written)
+    except ValueError:
+        return None
+    if not math.isfinite(value) or value < 0:
+        return None
+    if value < 1e8:  # three years: nobody asks to wait that long, so larger numbers are times
+        return value
+    moment = value / 1000 if value > 1e11 else value
+    return max(0.0, moment - (now or _answered_at(headers)).timestamp())
+
+
+def _answered_at(headers: Mapping[str, str]) -> datetime:
+    try:
+        moment = parsedate_to_datetime(headers.get("date", ""))
+    except (ValueError, OverflowError):
+        return datetime.now(UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

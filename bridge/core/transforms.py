@@ -67,8 +67,40 @@ def date_only(value: object, zone: str | None = None) -> date:
 
 
 def sheet_date(value: object, order: str = "dmy") -> date:
-    """Reads the date in a cell of a spreadsheet; `order` is dmy, mdy or ymd. Raises ValueError."""
+    """Reads the date in a cell of a table; `order` is dmy, mdy or ymd. Raises ValueError."""
     return _named(value, lambda: dates.read_sheet(as_text(value), order))
+
+
+def to_epoch(value: object) -> int:
+    """Writes a time as whole seconds since 1970. Raises ValueError."""
+    return int(_instant(value).timestamp())
+
+
+def to_epoch_ms(value: object) -> int:
+    """Writes a time as milliseconds since 1970. Raises ValueError."""
+    return int(_instant(value).timestamp()) * 1000 + _instant(value).microsecond // 1000
+
+
+def to_iso(value: object) -> str:
+    """Writes a time as 2026-01-31T08:00:00Z, a date as 2026-01-31. Raises ValueError."""
+    found = iso(value)
+    if not isinstance(found, datetime):
+        return found.isoformat()
+    return dates.instant(found).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def to_local(value: object, pattern: str, zone: str = "UTC") -> str:
+    """Writes a time as clocks in `zone` show it, by a strftime pattern. Raises ValueError."""
+    found = iso(value)
+    local = found.astimezone(dates.zone(zone)) if isinstance(found, datetime) else found
+    return local.strftime(pattern)
+
+
+def _instant(value: object) -> datetime:
+    found = iso(value)
+    if not isinstance(found, datetime):
+        raise ValueError(f"{shown(value)}: it is a date without a time.")
+    return found
 
 
 # -- text ------------------------------------------------------------------------------------------
@@ -334,8 +366,17 @@ _LIST: Final = (
     Transform(
         "sheet_date",
         sheet_date,
-        "a date in a spreadsheet: ISO, 31.01.2026, Excel's number; order dmy, mdy or ymd",
+        "a date in a table: ISO, 31.01.2026, Excel's number; order dmy, mdy or ymd",
         "{{ data.row.date | sheet_date('dmy') }}",
+    ),
+    Transform("to_epoch", to_epoch, "writes seconds since 1970", "{{ data.ended | to_epoch }}"),
+    Transform("to_epoch_ms", to_epoch_ms, "writes milliseconds since 1970", "{{ data.ended | to_epoch_ms }}"),
+    Transform("to_iso", to_iso, "writes 2026-01-31T08:00:00Z", "{{ data.ended | to_iso }}"),
+    Transform(
+        "to_local",
+        to_local,
+        "writes a time in a form and zone",
+        "{{ data.ended | to_local('%d/%m/%Y', 'Europe/Lisbon') }}",
     ),
     Transform("name_case", name_case, "MARIA DA SILVA to Maria da Silva", "{{ data.name | name_case }}"),
     Transform("strip_html", strip_html, "removes tags, resolves entities", "{{ data.title | strip_html }}"),

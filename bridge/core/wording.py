@@ -93,7 +93,8 @@ def _without_echoes(found: Sequence[tuple[Path, ErrorDetails]]) -> Iterator[tupl
     seen: set[Path] = set()
     for path, error in found:
         deeper = any(len(other) > len(path) and other[: len(path)] == path for other in paths)
-        if path in seen or (deeper and error["type"].endswith("_type")):
+        # An entry that is wrong is not counted, so that its list seems too short.
+        if path in seen or (deeper and error["type"].endswith(("_type", "too_short"))):
             continue
         seen.add(path)
         yield path, error

@@ -1,4 +1,4 @@
-"""Moodle with the plugin Webhooks (local_webhooks 3): ids arrive in a JSON body, Moodle's REST API tells the rest."""
+"""Moodle: its plugins report ids, or it is polled without any; its REST API says whether it is true, and the rest."""
 
 from __future__ import annotations
 
@@ -7,75 +7,28 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
-
 from bridge.core.connector import (
+    Abilities,
     Access,
     ApiClient,
     ApiResponse,
     Connector,
-    ConnectorSettings,
+    CourseFound,
     Finding,
     Memo,
+    Page,
     Receipt,
     Step,
 )
-from bridge.core.errors import BridgeError, PayloadError, SignatureError
-from bridge.core.models import Certificate, InboundRequest, SignedRequest, SourceEvent, Value
-from bridge.core.payload import read_object
+from bridge.core.errors import SignatureError
+from bridge.core.models import Certificate, InboundRequest, JsonObject, Received, Reply, SignedRequest, SourceEvent
 from bridge.core.signatures import verify_token
-from connectors.moodle import record, write_back
-from connectors.moodle.events import COMPLETED, EVENT_TYPES, cut
+from bridge.core.transforms import multilang, strip_html
+from connectors.moodle import diagnose, enrolments, record, report, write_back
+from connectors.moodle.events import COMPLETED, EVENT_TYPES
+from connectors.moodle.plugins import plugin_of
 from connectors.moodle.rest import Rest, check
-
-
-class WriteBack(Value):
-    """What certbridge writes into Moodle once a certificate is issued."""
-
-    note: bool = Field(True, description="A note in the course, about the learner, for staff; holds number and link.")
-    profile_field: str | None = Field(
-        None,
-        pattern=r"^\w{1,100}$",
-        examples=["certificateid"],
-        description="Short name of a text profile field that receives the number of the latest certificate.",
-    )
-
-
-class MoodleSettings(ConnectorSettings):
-    """One Moodle site. At least one of `webhook_token` and `url_token` is needed; if both are set, both must fit."""
-
-    url: str = Field(
-        description="The address of the site as learners see it.", examples=["https://moodle.school.example"]
-    )
-    token: SecretStr = Field(min_length=1, description="Web service token of the service account (REST protocol).")
-    webhook_token: SecretStr | None = Field(
-        None, min_length=8, description="The field Token of the service in the plugin Webhooks."
-    )
-    previous_webhook_token: SecretStr | None = Field(
-        None, min_length=8, description="The Token before, while you change it; still accepted."
-    )
-    url_token: SecretStr | None = Field(
-        None, min_length=8, description="Secret last part of the webhook address: /hooks/SOURCE/THIS-TOKEN."
-    )
-    previous_url_token: SecretStr | None = Field(
-        None, min_length=8, description="The last part before, while you change it; still accepted."
-    )
-    score: bool = Field(False, description="Also fetch the course total from the gradebook (for `issue_if: {score}`).")
-    write_back: WriteBack = Field(WriteBack(), description="What is written into Moodle for each certificate.")
-
-    @field_validator("url")
-    @classmethod
-    def _site_root(cls, url: str) -> str:
-        parts = urlsplit(url.strip())
-        if parts.scheme not in ("https", "http") or not parts.hostname or parts.query or parts.fragment or "@" in url:
-            raise ValueError("is no site address; write it like https://moodle.school.example")
-        return url.strip().rstrip("/")
-
-    @model_validator(mode="after")
-    def _some_proof(self) -> MoodleSettings:
-        if not (self.webhook_token or self.url_token):
-            raise ValueError("needs webhook_token or url_token; otherwise anybody could report completions")
-        return self
+from connectors.moodle.settings import MoodleSettings
 
 
 class Moodle(Connector[MoodleSettings]):
@@ -88,35 +41,49 @@ class Moodle(Connector[MoodleSettings]):
     event_types = EVENT_TYPES
     # Reports show the minute of a completion, events its second.
     same_within = timedelta(seconds=120)
+    abilities = Abilities(
+        webhook="plugin: local_webhooks, tool_trigger, logstore_xapi or local_webhookengine",
+        proof="shared token; signature with local_webhookengine",
+        enrichment="always: completion, learner, course, score",
+        poll="Report builder report, or enrolments; needs no plugin",
+        write_back="course note, profile field, list, activity, message",
+        limits="needs a web service token; most plugins never repeat a lost webhook, so poll as well",
+    )
 
-    # local_webhooks signs nothing. It puts the shared token into the body, and says form or JSON in Content-Type as
-    # the admin chose, while the body is JSON either way: https://github.com/valentineus/moodle-webhooks
+    def __init__(self, settings: MoodleSettings) -> None:
+        super().__init__(settings)
+        self._plugin = plugin_of(settings)
+
     def verify(self, request: InboundRequest) -> None:
         settings = self.settings
-        by_address = settings.url_token is not None
+        by_address = settings.url_token is not None and self._plugin.suffix is None
         if by_address:
             accepted = (settings.url_token, settings.previous_url_token)
             verify_token(request.path_token, accepted, what="the token at the end of the webhook address")
-        if settings.webhook_token is None:
-            return
-        try:
-            presented = read_object(request.body).get("token")
-        except PayloadError as error:
-            if by_address:
-                return  # proven by its address; parse says what is wrong with the body, and it is kept
-            raise SignatureError(f"The body cannot be read, so its token cannot be checked. {error}") from error
-        accepted = (settings.webhook_token, settings.previous_webhook_token)
-        verify_token(presented, accepted, what="the field `token` of the body")
+        if settings.webhook_token is not None:
+            secrets = (settings.webhook_token, settings.previous_webhook_token)
+            self._plugin.prove(request, secrets, proven=by_address)
+        elif not by_address:
+            raise SignatureError(
+                "This source is only polled: without webhook_token or url_token no webhook can be trusted.",
+                code="no_secret",
+            )
 
     def parse(self, request: InboundRequest) -> Sequence[SourceEvent]:
-        return [cut(read_object(request.body))]
+        return self._plugin.read(request.body)
 
     def sign(self, body: bytes, headers: Mapping[str, str], now: datetime) -> SignedRequest:
-        address, token = self.settings.url_token, self.settings.webhook_token
-        path_token = address.get_secret_value() if address else None
-        if token is not None:
-            body = _with_token(body, token.get_secret_value())
-        return SignedRequest(body, dict(headers), path_token)
+        address, secret = self.settings.url_token, self.settings.webhook_token
+        path_token = self._plugin.suffix or (address.get_secret_value() if address else None)
+        signed = (body, dict(headers)) if secret is None else self._plugin.sign(body, headers, secret, now)
+        return SignedRequest(*signed, path_token)
+
+    def reply(self, received: Received) -> Reply:
+        answer = super().reply(received)
+        if self._plugin.suffix is None or received.status != 200:
+            return answer
+        # A learning record store answers with a list of ids; the plugin looks at the status only, and only 200 counts.
+        return Reply(200, json.dumps(list(received.events)).encode(), answer.headers)
 
     def hosts(self) -> Sequence[str]:
         return (urlsplit(self.settings.url).hostname or "",)
@@ -133,34 +100,34 @@ class Moodle(Connector[MoodleSettings]):
             return event
         return record.complete(event, self._rest(api), score=self.settings.score)
 
+    def polls(self) -> bool:
+        return self.settings.poll.report is not None or self.settings.polled_courses is not None
+
+    def poll(self, api: ApiClient, cursor: JsonObject, since: datetime, now: datetime) -> Iterator[Page]:
+        name, courses = self.settings.poll.report, self.settings.polled_courses
+        if name is not None:
+            yield from report.poll(self._rest(api), name, cursor, since, now)
+        elif courses is not None:
+            yield from enrolments.poll(self._rest(api), courses, cursor)
+
+    def ask(self, api: ApiClient, learner: str) -> Sequence[SourceEvent]:
+        rest, asked = self._rest(api), learner.strip()
+        field = "email" if "@" in asked else "id" if asked.isascii() and asked.isdigit() else "username"
+        return enrolments.completed_by(rest, rest.user_by(field, asked)["id"])
+
+    def courses(self, api: ApiClient) -> Iterator[CourseFound]:
+        for course in enrolments.all_courses(self._rest(api)):
+            title, short_name = (strip_html(multilang(str(course.get(key) or ""))) for key in ("fullname", "shortname"))
+            yield CourseFound(str(course["id"]), title, short_name or None)
+
     def write_back_steps(self, certificate: Certificate, event: SourceEvent) -> Sequence[Step]:
-        wanted = self.settings.write_back
-        return write_back.steps(certificate, event, note=wanted.note, profile_field=wanted.profile_field)
+        return list(write_back.steps(certificate, event, self.settings.write_back))
 
     def write_back(self, step: Step, certificate: Certificate, memo: Memo, api: ApiClient) -> Receipt:
         return write_back.carry_out(step, certificate, memo, self._rest(api))
 
     def diagnose(self, api: ApiClient) -> Iterator[Finding]:
-        needed = [*record.FUNCTIONS, *(record.SCORE_FUNCTIONS if self.settings.score else ())]
-        needed += write_back.NOTE_FUNCTIONS if self.settings.write_back.note else ()
-        needed += write_back.PROFILE_FUNCTIONS if self.settings.write_back.profile_field else ()
-        try:
-            site = self._rest(api).site()
-        except BridgeError as error:
-            yield Finding("error", str(error))
-            return
-        yield Finding("ok", f"{site.name}, Moodle {site.release}: the token works.")
-        for function in sorted(set(needed) - site.functions):
-            yield Finding("error", f"The token may not call {function}: add it to the external service of the token.")
+        return diagnose.findings(self._rest(api), self.settings)
 
     def _rest(self, api: ApiClient) -> Rest:
         return Rest(api, self.settings.token)
-
-
-def _with_token(body: bytes, token: str) -> bytes:
-    """Returns the body with this token in it; unchanged to the byte where it is there already, or unreadable."""
-    try:
-        fields = read_object(body)
-    except PayloadError:
-        return body
-    return body if fields.get("token") == token else json.dumps({**fields, "token": token}).encode()

@@ -1,4 +1,4 @@
-"""Cuts the body of a local_webhooks request into our event, and says which events are no completion."""
+"""Cuts the fields of one event of Moodle into our event, and says which events are no completion."""
 
 from __future__ import annotations
 
@@ -34,20 +34,22 @@ EVENT_TYPES: Final = frozenset({COMPLETED, *_NOT_A_COMPLETION})
 
 _GUEST: Final = 1
 _FRONT_PAGE: Final = 1
-_IDS: Final = ("objectid", "contextid", "contextinstanceid", "userid", "courseid", "relateduserid")
+_ALWAYS: Final = ("objectid", "relateduserid", "courseid")
+_IDS: Final = (*_ALWAYS, "contextid", "contextinstanceid", "userid")
 _LATEST: Final = 253402300799  # the last second of the year 9999
 
 
 def cut(body: dict[str, object]) -> SourceEvent:
-    """Returns the event; `data.event` holds the fields of the body with ids as numbers, without the token.
+    """Returns the event; `data.event` holds the fields the plugin sent with ids as numbers, without the token.
 
+    In any case it holds `eventname objectid relateduserid courseid timecreated`, null where the plugin does not say.
     The learner is `relateduserid`: `userid` is whoever caused the event (a teacher, the admin when cron did, -1).
     The row id of Moodle's table course_completions survives redelivery and changes after a completion reset.
     Raises PayloadError when the body is no Moodle event.
     """
     event_type = _event_type(body)
-    fields: JsonObject = {key: value for key, value in body.items() if key != "token"}
-    fields |= {key: whole_number(fields[key], key) for key in _IDS if key in fields}
+    fields: JsonObject = {key: value for key, value in body.items() if key != "token"} | {"eventname": event_type}
+    fields |= {key: whole_number(fields.get(key), key) for key in _IDS if key in fields or key in _ALWAYS}
     fields["timecreated"] = created = whole_number(fields.get("timecreated"), "timecreated")
     learner, course, row = (fields.get(key) for key in ("relateduserid", "courseid", "objectid"))
     completed = event_type == COMPLETED
@@ -64,6 +66,33 @@ def cut(body: dict[str, object]) -> SourceEvent:
         data={"event": fields},
         skip=_not_wanted(learner, course) if completed else _NOT_A_COMPLETION.get(event_type),
     )
+
+
+def found(learner: int, course: int, completed: int | None, *, exact: bool) -> SourceEvent:
+    """Returns the event of a completion that was found by asking; it is as thin as a webhook's, without a row id.
+
+    `completed` is in Unix seconds, None where Moodle does not say; not `exact`: only its minute is known.
+    """
+    minute = "-" if completed is None else completed - completed % 60
+    fields = {"eventname": COMPLETED, "objectid": None, "relateduserid": learner, "courseid": course}
+    # The end of the minute: what was completed just after the start line must not count as older.
+    latest = completed if completed is None or exact else completed + 59
+    return SourceEvent(
+        event_id=f"completed:{learner}:{course}:{minute}",
+        event_type=COMPLETED,
+        subject=str(learner),
+        course=str(course),
+        keys=() if completed is None else completion_keys(str(learner), str(course), completed),
+        occurred_at=instant(latest),
+        data={"event": {**fields, "timecreated": completed}},
+        skip=_not_wanted(learner, course),
+    )
+
+
+def completion_keys(learner: str, course: str, completed: int) -> tuple[str, ...]:
+    """Returns what stands for a completion wherever it was heard of: its second, and the minute that reports show."""
+    times = dict.fromkeys((completed, completed - completed % 60))
+    return tuple(f"completed:{learner}:{course}:{time}" for time in times)
 
 
 def whole_number(value: object, field: str) -> int | None:
@@ -85,7 +114,7 @@ def instant(seconds: int | None) -> datetime | None:
 def _event_type(body: dict[str, object]) -> str:
     name = body.get("eventname")
     if not isinstance(name, str) or not 0 < len(name) <= 200:
-        raise PayloadError("The body has no `eventname`, so it does not come from Moodle's plugin Webhooks.")
+        raise PayloadError("The body has no `eventname`, so it is no event of Moodle. Is the setting `plugin` right?")
     return "\\" + name.lstrip("\\")
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from bridge.core.errors import HeldError, PayloadError, PermanentError, TemporaryError, UnconfirmedError
 from bridge.core.models import JsonObject, SourceEvent
-from connectors.moodle.events import instant, whole_number
+from connectors.moodle.events import completion_keys, instant, whole_number
 from connectors.moodle.rest import Rest, objects
 
 FUNCTIONS: Final = (
@@ -35,7 +35,7 @@ def complete(event: SourceEvent, rest: Rest, *, score: bool) -> SourceEvent:
     Raises UnconfirmedError while Moodle does not show the course as completed, HeldError for an event without learner
     or course, PermanentError and TemporaryError as the answers of Moodle decide.
     """
-    learner, course = event.subject, event.course
+    learner, course = event.subject or _named(event, rest), event.course
     if learner is None or course is None:
         raise HeldError(
             "Moodle's event names no learner (relateduserid) or no course. Look the learner up in Moodle's "
@@ -53,8 +53,17 @@ def complete(event: SourceEvent, rest: Rest, *, score: bool) -> SourceEvent:
         raise TemporaryError(f"Moodle's answer is not what it should be. {error}", code="unexpected_answer") from error
     time = completion["time"]
     # What a poll sees of the same completion: no row id, but who, which course and since when.
-    keys = (*event.keys, f"completed:{learner}:{course}:{time}") if time else event.keys
-    return event.model_copy(update={"data": data, "keys": keys})
+    keys = tuple(dict.fromkeys((*event.keys, *completion_keys(learner, course, time)))) if time else event.keys
+    return event.model_copy(update={"data": data, "keys": keys, "subject": learner})
+
+
+def _named(event: SourceEvent, rest: Rest) -> str | None:
+    """Returns the id of a learner whom the event names in another way (xAPI statements may)."""
+    for field in ("username", "email"):
+        value = event.data["event"].get(f"learner_{field}")
+        if isinstance(value, str) and value:
+            return str(rest.user_by(field, value)["id"])
+    return None
 
 
 def _completion(event: SourceEvent, rest: Rest, learner: str, course: str) -> JsonObject:
@@ -64,26 +73,36 @@ def _completion(event: SourceEvent, rest: Rest, learner: str, course: str) -> Js
     """
     happened = event.data["event"].get("timecreated")
     try:
-        answer = rest.call("core_completion_get_course_completion_status", {"courseid": course, "userid": learner})
+        status = completion_status(rest, learner, course)
     except PermanentError as error:
         if error.stable_code not in ("usernotenroled", "userdeleted"):
             raise
         # Suspended or gone since: Moodle no longer says anything about it, the event is all there is.
         return {"time": happened, "source": "event", "note": error.stable_code}
-    status = answer.get("completionstatus") if isinstance(answer, dict) else None
-    if not isinstance(status, dict) or status.get("completed") is not True:
+    if status.get("completed") is not True:
         # All criteria may be met while this is still false until Moodle's next cron run.
         raise UnconfirmedError(
             f"Moodle does not show course {course} as completed by user {learner} (yet). Usual cause: Moodle's cron "
             "has not run since, or the completion was reset."
         )
-    met = [item for item in objects(status.get("completions")) if item.get("complete") is True]
-    times = [
-        time for item in met if (time := whole_number(item.get("timecompleted"), "timecompleted")) and instant(time)
-    ]
-    if not times:
+    time = completed_time(status)
+    if time is None:
         return {"time": happened, "source": "event", "note": "no_criteria_time"}
-    return {"time": max(times), "source": "criteria", "note": None}
+    return {"time": time, "source": "criteria", "note": None}
+
+
+def completion_status(rest: Rest, learner: str, course: str) -> JsonObject:
+    """Returns `{completed, completions, ...}`, or nothing for an odd answer. Raises PermanentError, TemporaryError."""
+    answer = rest.call("core_completion_get_course_completion_status", {"courseid": course, "userid": learner})
+    status = answer.get("completionstatus") if isinstance(answer, dict) else None
+    return status if isinstance(status, dict) else {}
+
+
+def completed_time(status: JsonObject) -> int | None:
+    """Returns the latest time of the criteria that are met, in Unix seconds. Raises PayloadError for an odd one."""
+    met = [item for item in objects(status.get("completions")) if item.get("complete") is True]
+    times = [whole_number(item.get("timecompleted"), "timecompleted") for item in met]
+    return max((time for time in times if time and instant(time)), default=None)
 
 
 def _user(user: JsonObject) -> JsonObject:

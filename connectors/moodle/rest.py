@@ -15,6 +15,7 @@ from bridge.core.errors import PayloadError, PermanentError, TemporaryError
 from bridge.core.models import JsonObject
 from bridge.core.payload import read_json
 from bridge.core.retry import check_status
+from connectors.moodle.rights import capabilities
 
 _MAX_BYTES: Final = 8 * 1024 * 1024
 _TAG: Final = re.compile(r"<[^>]{0,200}>")
@@ -46,8 +47,12 @@ _PERMANENT: Final = MappingProxyType(
         "userdeleted": "The user was deleted in Moodle.",
         "usernotenroled": "The learner is not enrolled (or the enrolment is suspended).",
         "nocriteriaset": "The course has no completion criteria.",
+        "errorreportview": "The service account may not see this report. Give its role moodle/reportbuilder:viewall, "
+        "or put the account into the report's audience.",
         "notesdisabled": "Notes are switched off. Switch them on under Site administration, Advanced features, or set "
         "`write_back: {note: no}`.",
+        "disabled": "Messaging is switched off. Switch it on under Site administration, Advanced features, or set "
+        "`write_back: {message: no}`.",
         "usernotfullysetup": _SETTLE,
         "sitepolicynotagreed": _SETTLE,
         "forcepasswordchangenotice": _SETTLE,
@@ -61,6 +66,8 @@ class Site:
 
     name: str
     release: str
+    account: str
+    """The user id of the service account."""
     functions: frozenset[str]
 
 
@@ -82,17 +89,25 @@ class Rest:
                 "POST", "/webservice/rest/server.php", form=[*form, *((key, arguments[key]) for key in arguments)]
             )
         except PermanentError as error:
-            raise PermanentError(f"{error} (Moodle function: {function})", code=error.stable_code) from error
+            needs = f", which needs {', '.join(capabilities(function))}" if _RIGHTS in str(error) else ""
+            text = f"{error} (Moodle function: {function}{needs})"
+            raise PermanentError(text, code=error.stable_code) from error
         return _answer(response)
 
     def user(self, user_id: str) -> JsonObject:
         """Returns the record of one user, also of a deleted one. Raises PermanentError when Moodle shows none."""
-        answer = self.call("core_user_get_users_by_field", {"field": "id", "values[0]": user_id})
+        return self.user_by("id", user_id)
+
+    def user_by(self, field: str, value: str) -> JsonObject:
+        """Returns the user whose id, username or email is this. Raises PermanentError when Moodle shows none."""
+        answer = self.call("core_user_get_users_by_field", {"field": field, "values[0]": value})
         for user in objects(answer):
-            if str(user.get("id")) == user_id:
+            # Moodle compares addresses with or without their case, depending on its database.
+            if str(user.get(field, value)).casefold() == value.casefold() and isinstance(user.get("id"), int):
                 return user
+        named = value if field == "id" else f"with the {field} {value!r}"
         raise PermanentError(
-            f"Moodle shows no user {user_id}. Usual cause: the service account lacks moodle/user:viewdetails, and "
+            f"Moodle shows no user {named}. Usual cause: the service account lacks moodle/user:viewdetails, and "
             "Moodle then answers as if the user did not exist. If every learner is missing, it is this. When it is "
             "mended, replay the event.",
             code="user_not_shown",
@@ -103,7 +118,7 @@ class Rest:
         answer = self.call("core_webservice_get_site_info", {})
         info = answer if isinstance(answer, dict) else {}
         functions = frozenset(str(function.get("name")) for function in objects(info.get("functions")))
-        return Site(str(info.get("sitename", "?")), str(info.get("release", "?")), functions)
+        return Site(str(info.get("sitename", "?")), str(info.get("release", "?")), str(info.get("userid")), functions)
 
 
 def check(response: ApiResponse) -> None:

@@ -7,79 +7,35 @@ from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
-
 from bridge.core.connector import (
+    Abilities,
     Access,
     ApiClient,
     ApiResponse,
     Connector,
-    ConnectorSettings,
+    CourseFound,
     Finding,
     Memo,
+    Page,
+    Rate,
     Receipt,
     Step,
 )
-from bridge.core.errors import BridgeError, SignatureError
-from bridge.core.models import Certificate, InboundRequest, SignedRequest, SourceEvent
+from bridge.core.errors import SignatureError
+from bridge.core.models import Certificate, InboundRequest, JsonObject, SignedRequest, SourceEvent
 from bridge.core.signatures import hmac_signature, verify_hmac, verify_token
-from connectors.thinkific import profile_field
+from connectors.thinkific import diagnose, enrolments, profile_field, webhooks
+from connectors.thinkific.admin_api import pages
 from connectors.thinkific.answers import check
 from connectors.thinkific.events import EVENT_TYPES, cut
+from connectors.thinkific.settings import ThinkificSettings
 
 _SIGNATURE: Final = "X-Thinkific-Hmac-Sha256"
 _UNSIGNED: Final = (
-    "Thinkific signs the webhooks that are registered through its API; those made on the admin page (Settings, Code & "
-    "Analytics, Webhooks) may come unsigned. Register this address with POST https://api.thinkific.com/api/v2/webhooks."
+    "Thinkific signs the webhooks that are registered through its API; those made on its admin page (Settings, Code & "
+    "Analytics, Webhooks) may come unsigned. Delete it there, and register this address with: certbridge sources "
+    "connect SOURCE"
 )
-
-
-class ThinkificSettings(ConnectorSettings):
-    """One Thinkific site: what proves its webhooks, and how to reach its API (for writing back)."""
-
-    signing_secret: SecretStr = Field(
-        min_length=8, description="The site's API key (for a public app, its client secret); it signs the webhooks."
-    )
-    previous_signing_secret: SecretStr | None = Field(
-        None, min_length=8, description="The key before, while you change it; still accepted."
-    )
-    url_token: SecretStr | None = Field(
-        None, min_length=8, description="If set, the webhook address must end in it as well: /hooks/SOURCE/THIS-TOKEN."
-    )
-    previous_url_token: SecretStr | None = Field(
-        None, min_length=8, description="The last part before, while you change it; still accepted."
-    )
-    subdomain: str | None = Field(
-        None, pattern=r"^[\w-]{1,100}$", description="SCHOOL of SCHOOL.thinkific.com.", examples=["your-school"]
-    )
-    api_key: SecretStr | None = Field(None, min_length=1, description="The site's API key; needs `subdomain`.")
-    access_token: SecretStr | None = Field(None, min_length=1, description="API access token, instead of `api_key`.")
-    api_url: str = Field("https://api.thinkific.com/api/public/v1", description="Where Thinkific's API is.")
-    profile_field: str | None = Field(
-        None,
-        min_length=1,
-        description="Label of the custom profile field that receives the certificate number.",
-        examples=["Certificate ID"],
-    )
-    profile_field_by_course: dict[str, str] = Field(
-        {}, description="Other labels by course id, so that a learner's certificates do not overwrite each other."
-    )
-
-    @field_validator("api_url")
-    @classmethod
-    def _address(cls, url: str) -> str:
-        parts = urlsplit(url.strip())
-        if parts.scheme not in ("https", "http") or not parts.hostname or "@" in url or parts.query or parts.fragment:
-            raise ValueError("is no web address")
-        return url.strip().rstrip("/")
-
-    @model_validator(mode="after")
-    def _reachable(self) -> ThinkificSettings:
-        if self.api_key and not self.subdomain:
-            raise ValueError("api_key needs subdomain (SCHOOL of SCHOOL.thinkific.com)")
-        if (self.profile_field or self.profile_field_by_course) and not (self.api_key or self.access_token):
-            raise ValueError("profile_field needs api_key with subdomain, or access_token")
-        return self
 
 
 class Thinkific(Connector[ThinkificSettings]):
@@ -92,6 +48,15 @@ class Thinkific(Connector[ThinkificSettings]):
     event_types = EVENT_TYPES
     # A second look at the same completion may lose the milliseconds.
     same_within = timedelta(seconds=5)
+    rate = Rate(requests=120, seconds=60)
+    abilities = Abilities(
+        webhook="enrollment.completed; registered by certbridge",
+        proof="HMAC-SHA256 with the API key",
+        enrichment="none needed (a polled learner's name)",
+        poll="completed enrolments that changed",
+        write_back="custom profile field",
+        limits="a plan with API and webhooks; the number belongs to the learner, not to the enrolment",
+    )
 
     # Hexadecimal HMAC-SHA256 over the raw body, no timestamp: a replayed request is caught by its id, not by its age.
     def verify(self, request: InboundRequest) -> None:
@@ -121,16 +86,31 @@ class Thinkific(Connector[ThinkificSettings]):
         return (urlsplit(self.settings.api_url).hostname or "",)
 
     def authenticate(self, api: ApiClient) -> Access | None:
-        settings = self.settings
-        if settings.access_token is not None:
-            return Access(settings.api_url, {"Authorization": f"Bearer {settings.access_token.get_secret_value()}"})
-        if settings.api_key is not None:
-            key = settings.api_key.get_secret_value()
-            return Access(settings.api_url, {"X-Auth-API-Key": key, "X-Auth-Subdomain": settings.subdomain or ""})
-        return None
+        return Access(self.settings.api_url, self.settings.headers()) if self.settings.has_api else None
 
     def check(self, response: ApiResponse) -> None:
         check(response)
+
+    def enrich(self, event: SourceEvent, api: ApiClient) -> SourceEvent:
+        return enrolments.with_learner(event, api)
+
+    def polls(self) -> bool:
+        return self.settings.has_api
+
+    def poll(self, api: ApiClient, cursor: JsonObject, since: datetime, now: datetime) -> Iterator[Page]:
+        return enrolments.poll(api, cursor, since, now)
+
+    def ask(self, api: ApiClient, learner: str) -> Sequence[SourceEvent]:
+        return enrolments.completed_by(api, learner)
+
+    def courses(self, api: ApiClient) -> Iterator[CourseFound]:
+        for page in pages(api, "/courses", {}):
+            yield from (
+                CourseFound(str(course["id"]), str(course.get("name") or "")) for course in page if "id" in course
+            )
+
+    def connect(self, api: ApiClient, address: str) -> Iterator[Finding]:
+        return webhooks.connect(api, self.settings, address)
 
     def write_back_steps(self, certificate: Certificate, event: SourceEvent) -> Sequence[Step]:
         label = self.settings.profile_field_by_course.get(event.course or "", self.settings.profile_field)
@@ -146,18 +126,4 @@ class Thinkific(Connector[ThinkificSettings]):
         return profile_field.write(step, certificate, api)
 
     def diagnose(self, api: ApiClient) -> Iterator[Finding]:
-        wanted = {self.settings.profile_field, *self.settings.profile_field_by_course.values()} - {None}
-        if not wanted:
-            yield Finding("ok", "Nothing is written back to Thinkific: `profile_field` is not set.")
-            return
-        try:
-            labels = profile_field.definitions(api)
-        except BridgeError as error:
-            yield Finding("error", str(error))
-            return
-        for label in sorted(filter(None, wanted)):
-            known = label in labels
-            yield Finding(
-                "ok" if known else "error",
-                f"Thinkific {'has a' if known else 'has no'} custom profile field labelled {label!r}.",
-            )
+        return diagnose.findings(api, self.settings)

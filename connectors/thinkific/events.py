@@ -48,7 +48,7 @@ def cut(body: bytes, headers: Mapping[str, str]) -> SourceEvent:
         subject=identifier(user.get("id")),
         course=identifier(data.get("course_id")) or identifier(course.get("id")),
         keys=_keys(tenant, data) if topic == COMPLETED else (),
-        occurred_at=_instant(envelope.get("created_at")),
+        occurred_at=instant(envelope.get("created_at")),
         data=data,
         skip=_admin_test(user) or _NOT_A_COMPLETION.get(topic),
     )
@@ -81,7 +81,17 @@ def _keys(tenant: str, data: JsonObject) -> tuple[str, ...]:
     Whether that makes a new certificate is decided by `again:` in the mapping (the default: it does not).
     """
     enrolment, completed_at = identifier(data.get("id")), identifier(data.get("completed_at"))
-    return (f"enrollment:{tenant}:{enrolment}@{completed_at or '-'}",) if enrolment else ()
+    if enrolment is None:
+        return ()
+    return f"enrollment:{tenant}:{enrolment}@{completed_at or '-'}", completion_key(enrolment, instant(completed_at))
+
+
+def completion_key(enrolment: str, completed_at: datetime | None) -> str:
+    """Returns what a webhook and a poll have in common: a poll does not say which site it is, nor perhaps milliseconds.
+
+    Enrolments are numbered across all sites of Thinkific.
+    """
+    return f"enrollment:{enrolment}@{int(completed_at.timestamp()) if completed_at else '-'}"
 
 
 def _admin_test(user: JsonObject) -> str | None:
@@ -90,7 +100,8 @@ def _admin_test(user: JsonObject) -> str | None:
     return "This is a test from Thinkific's admin page; it works, and it is no learner." if any(marked) else None
 
 
-def _instant(value: object) -> datetime | None:
+def instant(value: object) -> datetime | None:
+    """Returns a time as UTC; None for what is none."""
     if not isinstance(value, str):
         return None
     try:

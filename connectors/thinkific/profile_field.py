@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from bridge.core import certificate_id
-from bridge.core.connector import ApiClient, ApiResponse, Receipt, Step
-from bridge.core.errors import PayloadError, PermanentError, TemporaryError
-from bridge.core.models import Certificate, JsonObject
-from bridge.core.payload import read_object
+from bridge.core.connector import ApiClient, Receipt, Step
+from bridge.core.errors import PermanentError, TemporaryError
+from bridge.core.models import Certificate
+from connectors.thinkific.admin_api import objects, pages, read
 
 STEP: Final = "profile_field"
 _PAGES: Final = 20
-_PER_PAGE: Final = "250"
 
 
 def write(step: Step, certificate: Certificate, api: ApiClient) -> Receipt:
@@ -47,25 +46,17 @@ def write(step: Step, certificate: Certificate, api: ApiClient) -> Receipt:
 def definitions(api: ApiClient) -> dict[str, int]:
     """Returns the ids of the custom profile fields by label. Raises PermanentError, TemporaryError."""
     found: dict[str, int] = {}
-    for page in range(1, _PAGES + 1):
-        response = api.request(
-            "GET", "/custom_profile_field_definitions", query={"page": str(page), "limit": _PER_PAGE}
-        )
-        answer = _read(response)
-        for item in _objects(answer.get("items")):
+    for page in pages(api, "/custom_profile_field_definitions", {}, most=_PAGES):
+        for item in page:
             if isinstance(item.get("label"), str) and isinstance(item.get("id"), int):
                 found.setdefault(item["label"].strip(), item["id"])
-        meta = answer.get("meta")
-        pagination = meta.get("pagination") if isinstance(meta, dict) else None
-        if not isinstance(pagination, dict) or not pagination.get("next_page"):
-            break
     return found
 
 
 def _values(user: str, api: ApiClient) -> dict[int, str]:
     """Returns the learner's values by definition id."""
     try:
-        answer = _read(api.request("GET", _path(user)))
+        answer = read(api.request("GET", _path(user)))
     except PermanentError as error:
         if error.stable_code != "http_404":
             raise
@@ -73,7 +64,7 @@ def _values(user: str, api: ApiClient) -> dict[int, str]:
             f"Thinkific has no user {user} any more to write the number to. The certificate stays valid.",
             code="user_gone",
         ) from error
-    fields = _objects(answer.get("custom_profile_fields"))
+    fields = objects(answer.get("custom_profile_fields"))
     return {
         field["custom_profile_field_definition_id"]: str(field.get("value") or "")
         for field in fields
@@ -91,14 +82,3 @@ def _path(user: str) -> str:
     if not (user.isascii() and user.isdigit()):
         raise PermanentError(f"{user[:40]!r} is no user id of Thinkific.", code="user_gone")
     return f"/users/{user}"
-
-
-def _read(response: ApiResponse) -> dict[str, object]:
-    try:
-        return read_object(response.body)
-    except PayloadError as error:
-        raise TemporaryError(f"Thinkific's answer cannot be read. {error}", code="not_json") from error
-
-
-def _objects(value: object) -> list[JsonObject]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

@@ -289,6 +289,13 @@ def test_gives_up_after_the_second_401(serve: Serve) -> None:
     assert len(server.requests) == 2
 
 
+def test_an_empty_header_leaves_that_of_the_access_out(serve: Serve) -> None:
+    server = serve(answering(200))
+    client(Plain(server.url)).request("GET", "/x", headers={"Authorization": "", "X-Other": "1"})
+    assert b"authorization" not in server.requests[0].lower()
+    assert b"X-Other: 1" in server.requests[0]
+
+
 def test_does_not_repeat_after_401_without_credentials_in_headers(serve: Serve) -> None:
     class Token(Plain):
         def authenticate(self, api: ApiClient) -> Access | None:

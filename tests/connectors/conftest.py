@@ -4,4 +4,4 @@ from __future__ import annotations
 
 import pytest
 
-pytest.register_assert_rewrite("contract", "scripted_api", "moodle_captures")
+pytest.register_assert_rewrite("contract", "scripted_api", "moodle_captures", "salesforce_samples")

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from contract import NOW, Case, ConnectorContract, inbound
-from moodle_captures import COMPLETION, SETTINGS, Replay, answer, body, moodle, parsed
+from moodle_captures import SETTINGS, Replay, body, moodle, parsed
 from pydantic import ValidationError
-from scripted_api import Answer, ScriptedApi
+from scripted_api import ScriptedApi
 
 from bridge.core.connector import ApiResponse
 from bridge.core.errors import (
@@ -40,11 +40,6 @@ class TestMoodle(ConnectorContract):
 
 
 # -- who sent it -------------------------------------------------------------------------------------
-
-
-def test_case_22_a_configuration_without_any_token_is_refused() -> None:
-    with pytest.raises(ValidationError, match="webhook_token or url_token"):
-        moodle(webhook_token=None)
 
 
 @pytest.mark.parametrize("name", ["webhook_token", "url_token"])
@@ -173,24 +168,7 @@ def test_the_shared_token_does_not_stay_in_the_event() -> None:
     assert "sample-shared-token" not in parsed().model_dump_json()
 
 
-# -- doctor ------------------------------------------------------------------------------------------
-
-
-def test_diagnose_names_each_function_the_token_may_not_call() -> None:
-    connector = moodle()
-    findings = list(connector.diagnose(ScriptedApi(connector, ("core_webservice_get_site_info", answer("site-info")))))
-    assert [finding.level for finding in findings] == ["ok"]
-    few = {"sitename": "S", "release": "4.5", "functions": [{"name": COMPLETION}]}
-    api = ScriptedApi(connector, ("core_webservice_get_site_info", Answer(few)))
-    errors = [finding.message for finding in connector.diagnose(api) if finding.level == "error"]
-    assert any("core_notes_create_notes" in message for message in errors)
-    assert not any(COMPLETION in message for message in errors)
-
-
-def test_diagnose_reports_a_wrong_token_instead_of_failing() -> None:
-    connector = moodle()
-    (finding,) = connector.diagnose(ScriptedApi(connector, ("core_webservice_get_site_info", answer("err-bad-token"))))
-    assert finding.level == "error"
+# -- how it is reached -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("url", ["moodle.example", "ftp://moodle.example", "https://user@moodle.example", "https://"])

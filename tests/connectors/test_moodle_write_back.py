@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from moodle_captures import USERS, answer, moodle, parsed
 from scripted_api import Answer, KeptMemo, ScriptedApi, certificate
 
 from bridge.core.certificate_id import grouped
+from bridge.core.connector import Receipt
 from bridge.core.errors import PermanentError, TemporaryError
 
 NUMBER = grouped(certificate().id)
@@ -46,6 +49,16 @@ def test_plans_a_note_and_a_profile_field_that_nobody_else_writes_meanwhile() ->
     assert (note_step.name, dict(note_step.target)) == ("note", {"user": "3", "course": "2"})
     assert (field_step.name, field_step.lock_key) == ("profile_field", "user:3")
     assert moodle(write_back={"note": False}).write_back_steps(certificate(), parsed()) == []
+
+
+def test_what_is_not_switched_on_or_not_of_this_course_is_not_planned() -> None:
+    everything = {"note": True, "profile_list": "all", "activities": {"2": "31"}, "message": True}
+    names = [step.name for step in moodle(write_back=everything).write_back_steps(certificate(), parsed())]
+    assert names == ["note", "profile_list", "activity", "message"]
+    elsewhere = moodle(write_back={**everything, "activities": {"4": "31"}})
+    assert "activity" not in [step.name for step in elsewhere.write_back_steps(certificate(), parsed())]
+    revoked = moodle(write_back=everything).write_back_steps(certificate("revoked"), parsed())
+    assert "message" not in [step.name for step in revoked]
 
 
 def test_a_note_is_made_once_and_read_back() -> None:
@@ -132,3 +145,140 @@ def test_a_revoked_number_leaves_the_profile_field_and_another_one_stays(state: 
     api = write("profile_field", profile(NUMBER), NO_WARNING, profile(None), state=state)
     assert api.asked[1].form["users[0][customfields][0][value]"] == ""
     write("profile_field", profile("0000-0000-0000-00000"), state=state)
+
+
+# -- the list of all certificates ----------------------------------------------------------------------
+
+OVERRIDE, MESSAGE, INFO = (
+    "core_completion_override_activity_completion_status",
+    "core_message_send_instant_messages",
+    "core_webservice_get_site_info",
+)
+ENTRY = {"certificate": NUMBER, "course": "2", "on": "2026-11-22", "url": certificate().url}
+OTHER = {"certificate": "0000-0000-0000-00000", "course": "9", "on": "2025-01-01", "url": "x", "by hand": 1}
+
+
+def carried(
+    wanted: dict[str, Any], *script: tuple[str, Answer], state: str = "issued", memo: KeptMemo | None = None
+) -> tuple[Receipt, ScriptedApi]:
+    connector = moodle(write_back={"note": False, **wanted})
+    (step,) = connector.write_back_steps(certificate(), parsed())
+    api = ScriptedApi(connector, *script)
+    receipt = connector.write_back(step, certificate(state), KeptMemo() if memo is None else memo, api)
+    assert api.done
+    return receipt, api
+
+
+def listed(value: object) -> tuple[str, Answer]:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return USERS, Answer([{"id": 3, "customfields": [{"shortname": "certificates", "value": text}]}])
+
+
+LIST = {"profile_list": "certificates"}
+
+
+@pytest.mark.parametrize("before", ["", " ", []])
+def test_the_list_begins_with_the_first_certificate(before: object) -> None:
+    _, api = carried(LIST, listed(before), NO_WARNING, listed([ENTRY]))
+    assert json.loads(api.asked[1].form["users[0][customfields][0][value]"]) == [ENTRY]
+
+
+def test_the_list_keeps_every_other_entry_and_is_written_by_one_at_a_time() -> None:
+    _, api = carried(LIST, listed([OTHER]), NO_WARNING, listed([OTHER, ENTRY]))
+    assert json.loads(api.asked[1].form["users[0][customfields][0][value]"]) == [OTHER, ENTRY]
+    (step,) = moodle(write_back={"note": False, **LIST}).write_back_steps(certificate(), parsed())
+    assert (step.lock_key, step.latest) == ("user:3", False)
+
+
+def test_a_certificate_that_is_listed_already_is_not_written_again() -> None:
+    receipt, _ = carried(LIST, listed([OTHER, ENTRY]))
+    assert receipt.confirmed
+
+
+@pytest.mark.parametrize("state", ["revoked", "erased"])
+def test_a_revoked_certificate_leaves_the_list(state: str) -> None:
+    _, api = carried(LIST, listed([ENTRY, OTHER]), NO_WARNING, listed([OTHER]), state=state)
+    assert json.loads(api.asked[1].form["users[0][customfields][0][value]"]) == [OTHER]
+    _, api = carried(LIST, listed([ENTRY]), NO_WARNING, listed(""), state=state)
+    assert api.asked[1].form["users[0][customfields][0][value]"] == ""
+
+
+@pytest.mark.parametrize("text", ["<p>my notes</p>", "{}", "[1]", "[", "null"])
+def test_a_field_that_holds_something_else_is_never_written_over(text: str) -> None:
+    with pytest.raises(PermanentError, match="holds something else"):
+        carried(LIST, listed(text))
+
+
+def test_case_24_a_list_that_moodle_cut_is_noticed() -> None:
+    with pytest.raises(PermanentError, match="text area for the list"):
+        carried(LIST, listed([OTHER]), NO_WARNING, listed(json.dumps([OTHER, ENTRY])[:40]))
+
+
+# -- an activity that is ticked --------------------------------------------------------------------------
+
+TICK = {"activities": {"2": "3"}}
+
+
+def test_an_activity_is_ticked_and_the_answer_shows_it() -> None:
+    receipt, api = carried(TICK, (OVERRIDE, answer("wb-override-activity-completion")))
+    assert receipt.confirmed
+    assert {key: api.asked[0].form[key] for key in ("userid", "cmid", "newstate")} == {
+        "userid": "3",
+        "cmid": "3",
+        "newstate": "1",
+    }
+
+
+def test_a_revoked_certificate_opens_the_activity_again() -> None:
+    _, api = carried(TICK, (OVERRIDE, Answer({"cmid": 3, "userid": 3, "state": 0})), state="revoked")
+    assert api.asked[0].form["newstate"] == "0"
+
+
+@pytest.mark.parametrize("odd", [None, [], {}, {"state": 0}, {"state": "1"}], ids=str)
+def test_an_activity_that_did_not_change_is_noticed(odd: object) -> None:
+    with pytest.raises(PermanentError, match="did not mark activity 3"):
+        carried(TICK, (OVERRIDE, Answer(odd)))
+
+
+# -- a message to the learner ----------------------------------------------------------------------------
+
+TELL = {"message": True}
+SITE = (INFO, answer("site-info"))
+
+
+def test_a_message_is_sent_once_with_number_and_link() -> None:
+    memo = KeptMemo()
+    receipt, api = carried(TELL, SITE, (MESSAGE, answer("wb-message")), memo=memo)
+    assert receipt.confirmed
+    sent = api.asked[1].form
+    assert sent["messages[0][touserid]"] == "3"
+    assert sent["messages[0][text]"] == f"Your certificate {NUMBER} is ready: {certificate().url}"
+    receipt, api = carried(TELL, memo=memo)
+    assert receipt.confirmed
+    assert api.asked == []
+
+
+def test_a_message_that_may_have_been_sent_is_not_sent_twice_and_the_receipt_says_so() -> None:
+    memo = KeptMemo()
+    with pytest.raises(TemporaryError):
+        carried(TELL, SITE, (MESSAGE, Answer(b"<html>")), memo=memo)
+    receipt, _ = carried(TELL, memo=memo)
+    assert not receipt.confirmed
+    assert "not sent twice" in receipt.summary
+
+
+def test_a_message_is_not_tried_while_moodle_is_away() -> None:
+    memo = KeptMemo()
+    with pytest.raises(TemporaryError):
+        carried(TELL, (INFO, answer("http-503-maintenance")), memo=memo)
+    carried(TELL, SITE, (MESSAGE, answer("wb-message")), memo=memo)
+
+
+def test_case_25_a_message_that_the_learner_does_not_take_is_said_and_may_be_tried_again() -> None:
+    memo = KeptMemo()
+    with pytest.raises(PermanentError, match=r"message preferences.*moodle/site:messageanyuser"):
+        carried(TELL, SITE, (MESSAGE, answer("min-message")), memo=memo)
+    off = Answer({"exception": "x", "errorcode": "disabled", "message": "Messaging is disabled"})
+    with pytest.raises(PermanentError, match="Messaging is switched off"):
+        carried(TELL, SITE, (MESSAGE, off), memo=memo)
+    carried(TELL, SITE, (MESSAGE, answer("wb-message")), memo=memo)

@@ -13,7 +13,6 @@ from bridge.core.errors import PayloadError, SignatureError
 from bridge.core.models import SourceEvent
 from connectors.spreadsheet import Spreadsheet, SpreadsheetSettings, tidy
 
-
 ODD = ("", "x" * 9_999, "=cmd()", '"', "\n", "٣١.١٠.٢٠٢٦", "99999", "1e999", "31.31.2026", "{{ 7*7 }}")
 
 

@@ -56,7 +56,7 @@ def parsed(fields: object, headers: dict[str, str] | None = None) -> SourceEvent
 
 
 def test_case_17_a_missing_signature_says_how_to_register_signed_webhooks() -> None:
-    with pytest.raises(SignatureError, match=r"admin page .* may come unsigned.*api/v2/webhooks"):
+    with pytest.raises(SignatureError, match=r"admin page .* may come unsigned.*certbridge sources connect"):
         thinkific().verify(inbound(b"{}", {}))
 
 
@@ -178,10 +178,17 @@ def test_an_event_without_an_id_is_known_by_its_bytes() -> None:
     assert parsed({**body(), "id": None}).event_id.startswith("sha256:")
 
 
-def test_the_same_enrolment_number_of_another_site_is_another_enrolment() -> None:
-    other = parsed({**body(), "tenant_id": "99"})
+def test_the_same_event_number_of_another_site_is_another_event() -> None:
+    other = parsed({**body(id=5, completed_at="2026-02-14T14:30:10.900Z"), "tenant_id": "99"})
     assert other.event_id != parsed(body()).event_id
     assert not set(other.keys) & set(parsed(body()).keys)
+
+
+def test_case_05_an_event_that_comes_before_or_after_another_changes_nothing() -> None:
+    late = parsed(body("enrollment.created", id=97472))
+    assert late.skip
+    assert not set(late.keys) & set(parsed(body()).keys)
+    assert late.event_id != parsed(body()).event_id
 
 
 @pytest.mark.parametrize("moment", [None, 5, "", "soon", "0001-01-01T00:00:00+14:00"])

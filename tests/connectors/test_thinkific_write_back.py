@@ -116,8 +116,25 @@ def test_a_user_id_that_is_none_never_becomes_part_of_an_address() -> None:
 
 def test_diagnose_says_which_field_is_missing() -> None:
     connector = thinkific()
-    findings = {finding.message: finding.level for finding in connector.diagnose(ScriptedApi(connector, DEFINITIONS))}
+    api = ScriptedApi(connector, ("GET /enrollments", Answer({"items": []})), DEFINITIONS)
+    findings = {finding.message: finding.level for finding in connector.diagnose(api)}
     assert findings == {
+        "Enrolments can be read with this key.": "ok",
         "Thinkific has a custom profile field labelled 'Certificate ID'.": "ok",
         "Thinkific has no custom profile field labelled 'Fire certificate'.": "error",
     }
+
+
+def test_diagnose_reports_a_key_that_does_not_work_instead_of_failing() -> None:
+    connector = thinkific()
+    api = ScriptedApi(connector, ("GET /enrollments", Answer({"error": "Unauthorized"}, 401)))
+    (finding,) = connector.diagnose(api)
+    assert finding.level == "error"
+    assert "api_key" in finding.message
+
+
+def test_diagnose_warns_where_no_key_means_no_safety_net() -> None:
+    connector = thinkific(api_key=None, subdomain=None, profile_field=None, profile_field_by_course={})
+    (finding,) = connector.diagnose(ScriptedApi(connector))
+    assert finding.level == "warning"
+    assert not connector.polls()

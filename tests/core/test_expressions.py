@@ -129,7 +129,7 @@ REFUSED = {
     "{{ data.__class__ }}": '"__class__" is not available: names that start with _ are not data.',
     "{{ data['__class__'] }}": '"__class__" is not available: names that start with _ are not data.',
     "{{ ''.__class__.__mro__ }}": '"__mro__" is not available: names that start with _ are not data.',
-    "{{ data | tojson }}": 'There is no transform "tojson"; did you mean join?',
+    "{{ data | tojson }}": 'There is no transform "tojson"; did you mean to_iso?',
     "{{ data | uper }}": 'There is no transform "uper"; did you mean upper?',
     "{{ data.x is divisibleby(3) }}": 'There is no test "divisibleby". Known: defined, undefined, none.',
     "{% for x in data %}{{ x }}{% endfor %}": "Statements ({% ... %}) are not available, only {{ ... }}.",

@@ -24,7 +24,7 @@ def build():  # type: ignore[no-untyped-def]
     return module
 
 
-@pytest.mark.parametrize("path", ["config.example.yaml", "docs/mapping.md", "README.md"])
+@pytest.mark.parametrize("path", ["config.example.yaml", "docs/mapping.md", "docs/declaring-a-source.md", "README.md"])
 def test_the_parts_made_from_the_code_are_current(path: str) -> None:
     assert (ROOT / path).read_text(encoding="utf-8") == build().built()[path], "run `make docs` and commit the result"
 
@@ -79,6 +79,27 @@ def test_every_command_named_in_the_documents_exists() -> None:
             named |= set(re.findall(r"^(?:\S*/)?certbridge ([a-z]+)", block, re.MULTILINE))
     assert len(named) > 8
     assert named <= known
+
+
+def test_the_declarations_shown_in_the_documents_are_accepted() -> None:
+    from bridge.config.declared import TAKEN
+    from bridge.core.declared import read_declared
+    from bridge.core.mapping import compile_mapping, gather
+
+    text = (ROOT / "docs" / "declaring-a-source.md").read_text(encoding="utf-8")
+    shown = [block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if block.startswith("source:")]
+    assert len(shown) >= 2
+    for number, block in enumerate(shown):
+        made = read_declared(f"shown-{number}", block, f"shown-{number}.yaml", taken=TAKEN)
+        assert compile_mapping(gather(f"shown-{number}.yaml", block, {}.get)).connector == made.name
+
+
+def test_every_setting_of_a_declaration_is_explained() -> None:
+    found = list(build()._models(build().Declaration, "source"))
+    assert len({model for model, _ in found}) > 25
+    unexplained = [(model.__name__, name) for model, _ in found for name, info in model.model_fields.items()
+                   if not info.description]  # fmt: skip
+    assert unexplained == []
 
 
 def test_the_yaml_shown_in_the_readme_is_accepted() -> None:

@@ -19,11 +19,15 @@ Mode = Literal[
     "429",  # Retry-After in seconds
     "429-reset",  # RateLimit-Reset as an absolute time in seconds, no Retry-After
     "429-reset-ms",  # the same in milliseconds
+    "429-reset-in",  # Teachable: RateLimit-Reset as the seconds to wait
+    "429-rolling",  # HubSpot: too many in ten seconds; no Retry-After
+    "429-daily",  # HubSpot: the day's allowance is used up; no Retry-After
     "401",
     "403-empty",
     "500",
     "502",
     "503-html",  # a maintenance page with Retry-After: 300
+    "503-html-bare",  # Salesforce: the same without saying for how long
     "html-200",  # a login page where JSON belongs
     "slow",  # silence for `seconds`, then the true answer
     "drip",  # headers, then one byte at a time for ever
@@ -32,6 +36,12 @@ Mode = Literal[
     "dbconnectionfailed",  # Moodle: 200 with an exception object
     "invalidtoken",  # Moodle: the same for a token that was deleted
     "debug-before-json",  # Moodle with debugging on: a notice in front of the true answer
+    "423",  # HubSpot: the record is locked for a moment
+    "477",  # HubSpot: the account is being moved; Retry-After in seconds
+    "REQUEST_LIMIT_EXCEEDED",  # Salesforce: 403, the allowance of 24 hours is used up
+    "INVALID_SESSION_ID",  # Salesforce: 401
+    "UNABLE_TO_LOCK_ROW",  # Salesforce: 400, and still worth another try
+    "SERVER_UNAVAILABLE",  # Salesforce: 503 with a list of errors
     "huge",  # an answer without end
 ]
 Match = str | Callable[[Call], bool] | None
@@ -67,7 +77,7 @@ class Faults:
     def next(self, n: int, mode: Mode, match: Match = None, *, seconds: float = 1.0) -> None:
         """Lets the next `n` calls fail; `match` is a part of `call.name` or a test of the call.
 
-        `seconds` is the silence of "slow", and what 429 asks for.
+        `seconds` is the silence of "slow", and what 429 and 477 ask for.
         """
         with self._lock:
             self._waiting.append(_Fault(n, mode, match, seconds))
@@ -129,6 +139,21 @@ def _too_many(headers: dict[str, str]) -> Answer:
     return Answer(429, json.dumps({"error": "Too Many Requests"}).encode(), {**_JSON, **headers})
 
 
+def _hubspot(status: int, message: str, headers: dict[str, str] | None = None, **more: str) -> Answer:
+    correlation = "aaaaaaaa-0000-4000-8000-000000000001"
+    body = {"status": "error", "message": message, "correlationId": correlation, **more}
+    return Answer(status, json.dumps(body).encode(), {**_JSON, **(headers or {})})
+
+
+def _limit(policy: str) -> Answer:
+    message = f"You have reached your {policy.lower()} limit."
+    return _hubspot(429, message, errorType="RATE_LIMIT", policyName=policy)
+
+
+def _salesforce(status: int, code: str, message: str) -> Answer:
+    return Answer(status, json.dumps([{"message": message, "errorCode": code}]).encode(), _JSON)
+
+
 def _exception(kind: str, code: str, message: str) -> Answer:
     body = {"exception": kind, "errorcode": code, "message": message}
     return Answer(200, json.dumps(body).replace("/", "\\/").encode(), _JSON)
@@ -138,6 +163,19 @@ _ANSWERS: dict[str, Callable[[_Fault], Answer]] = {
     "429": lambda fault: _too_many({"Retry-After": str(round(fault.seconds))}),
     "429-reset": lambda fault: _too_many({"RateLimit-Reset": str(round(time.time() + fault.seconds))}),
     "429-reset-ms": lambda fault: _too_many({"RateLimit-Reset": str(round((time.time() + fault.seconds) * 1000))}),
+    "429-reset-in": lambda fault: _too_many({"RateLimit-Reset": str(round(fault.seconds))}),
+    "429-rolling": lambda _: _limit("TEN_SECONDLY_ROLLING"),
+    "429-daily": lambda _: _limit("DAILY"),
+    "423": lambda _: _hubspot(423, "The record is locked by another process", category="LOCKED"),
+    "477": lambda fault: _hubspot(
+        477, "This account is being migrated between data hosting locations", {"Retry-After": str(round(fault.seconds))}
+    ),
+    "REQUEST_LIMIT_EXCEEDED": lambda _: _salesforce(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded."),
+    "INVALID_SESSION_ID": lambda _: _salesforce(401, "INVALID_SESSION_ID", "Session expired or invalid"),
+    "UNABLE_TO_LOCK_ROW": lambda _: _salesforce(
+        400, "UNABLE_TO_LOCK_ROW", "unable to obtain exclusive access to this record"
+    ),
+    "SERVER_UNAVAILABLE": lambda _: _salesforce(503, "SERVER_UNAVAILABLE", "The server is too busy."),
     "401": lambda _: Answer(401, b'{"error":"Unauthorized"}', _JSON),
     "403-empty": lambda _: Answer(403, b"", _HTML),
     "500": lambda _: Answer(500, b"<html><body><h1>Internal Server Error</h1></body></html>", _HTML),
@@ -145,6 +183,7 @@ _ANSWERS: dict[str, Callable[[_Fault], Answer]] = {
     "503-html": lambda _: Answer(
         503, b"<!DOCTYPE html><html><body><h1>Under maintenance</h1></body></html>", {**_HTML, "Retry-After": "300"}
     ),
+    "503-html-bare": lambda _: Answer(503, b"<html><body>Server is down for maintenance</body></html>", _HTML),
     "html-200": lambda _: Answer(200, b"<!DOCTYPE html><html><body><form>Log in</form></body></html>", _HTML),
     "dbconnectionfailed": lambda _: _exception(
         "dml_connection_exception", "dbconnectionfailed", "<p>Error: Database connection failed</p>"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -172,7 +174,7 @@ def test_429_in_each_dialect(thinkific: ThinkificStandIn) -> None:
     seen: list[Any] = []
     api = thinkific_client(thinkific).observed_by(lambda _asked, answered, _seconds: seen.append(answered["headers"]))
     with Faults(thinkific) as faults:
-        for mode in ("429", "429-reset", "429-reset-ms"):
+        for mode in ("429", "429-reset", "429-reset-ms", "429-reset-in"):
             faults.next(1, mode, seconds=30)  # type: ignore[arg-type]
             with pytest.raises(TemporaryError, match="429"):
                 api.request("GET", "/users/123456")
@@ -180,7 +182,44 @@ def test_429_in_each_dialect(thinkific: ThinkificStandIn) -> None:
     assert "retry-after" not in seen[1]
     assert abs(int(seen[1]["ratelimit-reset"]) - time.time()) < 100
     assert abs(int(seen[2]["ratelimit-reset"]) / 1000 - time.time()) < 100
+    assert seen[3]["ratelimit-reset"] == "30"
     assert api.request("GET", "/users/123456").status == 200
+
+
+@pytest.mark.parametrize(
+    ("mode", "status", "body", "headers"),
+    [
+        ("429-rolling", 429, {"errorType": "RATE_LIMIT", "policyName": "TEN_SECONDLY_ROLLING"}, {}),
+        ("429-daily", 429, {"errorType": "RATE_LIMIT", "policyName": "DAILY"}, {}),
+        ("423", 423, {"category": "LOCKED"}, {}),
+        ("477", 477, {"status": "error"}, {"Retry-After": "40"}),
+        ("REQUEST_LIMIT_EXCEEDED", 403, {"errorCode": "REQUEST_LIMIT_EXCEEDED"}, {}),
+        ("INVALID_SESSION_ID", 401, {"errorCode": "INVALID_SESSION_ID"}, {}),
+        ("UNABLE_TO_LOCK_ROW", 400, {"errorCode": "UNABLE_TO_LOCK_ROW"}, {}),
+        ("SERVER_UNAVAILABLE", 503, {"errorCode": "SERVER_UNAVAILABLE"}, {}),
+    ],
+)
+def test_each_vendor_fails_in_its_own_words(
+    thinkific: ThinkificStandIn, mode: Any, status: int, body: dict[str, str], headers: dict[str, str]
+) -> None:
+    Faults(thinkific).next(1, mode, seconds=40)
+    connection = http.client.HTTPConnection("127.0.0.1", thinkific.port, timeout=10)
+    try:
+        connection.request("GET", "/")
+        answer = connection.getresponse()
+        found = json.loads(answer.read())
+    finally:
+        connection.close()
+    assert answer.status == status
+    assert answer.getheader("Retry-After") == headers.get("Retry-After")
+    assert body.items() <= (found[0] if isinstance(found, list) else found).items()
+
+
+def test_a_maintenance_page_may_name_no_time(moodle: MoodleStandIn) -> None:
+    Faults(moodle).next(1, "503-html-bare")
+    with pytest.raises(TemporaryError) as caught:
+        write_note(moodle)
+    assert caught.value.retry_after is None
 
 
 def test_two_stand_ins_live_side_by_side(moodle: MoodleStandIn, thinkific: ThinkificStandIn) -> None:

@@ -30,6 +30,8 @@ class Call:
     body: bytes
     name: str = ""
     """What was called, for people and for `faults`: "GET /users/3" or "core_notes_create_notes"."""
+    target: str = ""
+    """Path and query as they came over the wire, for vendors who care how a value was escaped."""
 
     def form(self) -> list[tuple[str, str]]:
         """Reads the body as a form. Raises ValueError when it is none."""
@@ -218,6 +220,7 @@ class _Handler(BaseHTTPRequestHandler):
             query=tuple(parse_qsl(split.query, keep_blank_values=True)),
             headers={name.lower(): value for name, value in self.headers.items()},
             body=self.rfile.read(length),
+            target=self.path,
         )
         stand_in = self.server.stand_in
         call = replace(call, name=stand_in.name_of(call))

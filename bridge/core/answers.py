@@ -1,0 +1,83 @@
+"""Reads what vendors send and answer, where every value may be odd: ids, texts, times, sections and lists of them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+from urllib.parse import urlsplit
+
+from bridge.core.connector import ApiResponse
+from bridge.core.errors import PayloadError, TemporaryError
+from bridge.core.models import JsonObject
+from bridge.core.payload import read_json
+
+MAX_BYTES: Final = 8 * 1024 * 1024
+"""Of one answer; what a vendor sends unasked is held shorter."""
+_LONGEST_ID: Final = 20
+_LONGEST_TEXT: Final = 1_000
+
+
+def digits(value: object) -> str | None:
+    """Returns a numeric id that came as a number or as text, as text; None for anything else.
+
+    Only digits, so that it can stand in an address.
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**_LONGEST_ID:
+        return str(value)
+    text = value.strip() if isinstance(value, str) else ""
+    return text if text.isascii() and text.isdigit() and len(text) <= _LONGEST_ID else None
+
+
+def line(value: object) -> str | None:
+    """Returns a text, cut after 1,000 characters; None for anything else. Whoever prints it judges it."""
+    return value[:_LONGEST_TEXT] if isinstance(value, str) else None
+
+
+def moment(value: object) -> datetime | None:
+    """Returns an ISO 8601 time as UTC (without an offset it is UTC); None for anything else."""
+    if not isinstance(value, str) or len(value) > 40:
+        return None
+    try:
+        found = datetime.fromisoformat(value.strip())
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def stamp(value: datetime) -> str:
+    """Returns a time as UTC text to the second: `2026-01-31T08:00:00Z`."""
+    return f"{value.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat()}Z"
+
+
+def section(value: object) -> JsonObject:
+    """Returns an object with named fields; an empty one for anything else."""
+    return value if isinstance(value, dict) else {}
+
+
+def sections(value: object) -> list[JsonObject]:
+    """Returns the objects in a list; an empty list for anything else."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def texts(value: object) -> list[str]:
+    """Returns the texts in a list; an empty list for anything else."""
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
+def answered(response: ApiResponse, vendor: str) -> JsonObject:
+    """Returns the JSON object that a vendor answered. Raises TemporaryError when it is none."""
+    try:
+        answer = read_json(response.body, max_bytes=MAX_BYTES)
+    except PayloadError as error:
+        raise TemporaryError(f"{vendor}'s answer cannot be read. {error}", code="not_json") from error
+    if not isinstance(answer, dict):
+        raise TemporaryError(f"{vendor}'s answer is JSON, but not what it should be.", code="unexpected_answer")
+    return answer
+
+
+def service_address(url: str) -> str:
+    """Returns the address of an API without a slash at its end. Raises ValueError; for validators of settings."""
+    parts = urlsplit(url.strip())
+    if parts.scheme not in ("https", "http") or not parts.hostname or "@" in url or parts.query or parts.fragment:
+        raise ValueError("is no web address")
+    return url.strip().rstrip("/")

@@ -1,0 +1,42 @@
+"""Reads the declaration in a mapping file, with the place of everything that is wrong in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from bridge.core import document
+from bridge.core.connector import Connector
+from bridge.core.declared.connector import declare
+from bridge.core.declared.model import Declaration
+from bridge.core.declared.rules import problems
+from bridge.core.document import Document
+from bridge.core.errors import MappingError
+
+KEY: Final = "source"
+
+
+def declared_in(read: Document) -> Declaration:
+    """Returns the declaration in a document. Raises MappingError with every problem and its place."""
+    declaration = document.validate(read, Declaration, at=(KEY,), error=MappingError)
+    found = problems(read, declaration, (KEY,))
+    if found:
+        raise MappingError(found)
+    return declaration
+
+
+def read_declared(name: str, text: str, file: str, *, taken: Sequence[str] = ()) -> type[Connector[Any]]:
+    """Returns the connector that a mapping file declares. Raises MappingError.
+
+    `taken` are the names of settings that every source has already.
+    """
+    read = document.read(text, file, error=MappingError)
+    declaration = declared_in(read)
+    events = read.at(("events",))
+    made = declare(name, declaration, list(events) if isinstance(events, dict) else [])
+    doubled = [setting for setting in made.Settings.model_fields if setting in taken]
+    if doubled:
+        place = (KEY, "settings", doubled[0])
+        message = f'source.settings: "{doubled[0]}" is a setting that every source has already. Choose another name.'
+        raise MappingError([read.problem(place, message, key=True)])
+    return made
