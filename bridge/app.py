@@ -184,7 +184,8 @@ class Bridge:
     @cached_property
     def polling(self) -> Polling:
         """What asks the sources."""
-        return Polling(self.store, self.api, self._unwanted, self.upkeep.overloaded, self.node, self.woken.set)
+        parts = self.upkeep.overloaded, self.node, self.woken.set, self.redactor.text
+        return Polling(self.store, self.api, self._unwanted, *parts)
 
     @cached_property
     def bringing(self) -> Bringing:

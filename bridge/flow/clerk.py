@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import structlog
 
@@ -117,7 +117,7 @@ class Clerk:
         if unwanted is not None:
             return Result(State.IGNORED, unwanted.code, unwanted.reason)
         event = enrich(self.store, source, row, self.apis(row.source, exchange))
-        since = self.store.read(lambda tx: _start_line(tx, row.source)) if row.completion_id is None else None
+        since = self.store.read(lambda tx: sources.known(tx, row.source).since) if row.completion_id is None else None
         decision = normalise(event, mapping, defaults=self.defaults, overrides=row.overrides, since=since)
         outcome = decision.outcome
         if isinstance(outcome, Ignored):
@@ -232,13 +232,6 @@ class Clerk:
         log.warning("not sent", outbox=row.id, kind=row.kind, destination=row.destination, state=state, reason=reason)
 
 
-def _start_line(tx: Transaction, name: str) -> datetime:
-    known = sources.get(tx, name)
-    if known is None:
-        raise LookupError(f"source {name} was never started")
-    return known.since
-
-
 def _settle(tx: Transaction, row: inbox.InboxRow, result: Result, due_in: float | None) -> bool:
     return inbox.settle(
         tx, row.id, row.lease_token or "", state=result.state, code=result.code, reason=result.reason, due_in=due_in
@@ -289,7 +282,7 @@ def _tries(error: BridgeError, n: int, earlier: Sequence[attempts.AttemptRow]) -
 def _pause_if_throttled(tx: Transaction, source: str, error: BridgeError, due_in: float | None) -> None:
     """Lets a whole source rest when its vendor asked for it: other requests would only be refused as well."""
     if isinstance(error, TemporaryError) and error.stable_code == "http_429" and error.retry_after and due_in:
-        sources.pause(tx, source, tx.now + timedelta(seconds=due_in), str(error))
+        sources.rest(tx, source, tx.now + timedelta(seconds=due_in), str(error))
 
 
 def _verdict(error: BridgeError, attempt: int) -> tuple[State, float | None]:

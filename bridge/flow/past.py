@@ -76,7 +76,7 @@ class Past:
                 yield Candidate(event, row.id, self._outcome(source, event, row.overrides))
 
     def _asked(self, source: Source, since: datetime) -> Iterator[SourceEvent]:
-        start, now = self.store.read(lambda tx: (_start_line(tx, source.name), tx.now))
+        start, now = self.store.read(lambda tx: (sources.known(tx, source.name).since, tx.now))
         for page in source.connector.poll(self.apis(source.name), {}, since, now):
             for event in page.events:
                 if event.occurred_at is not None and since <= event.occurred_at < start:
@@ -96,13 +96,6 @@ class Past:
         mapping = self.mappings.current(source.name)
         answers = {**overrides, **decided(mail=True)}
         return mapping.apply(event, defaults=self.defaults, overrides=answers).outcome
-
-
-def _start_line(tx: Transaction, name: str) -> datetime:
-    row = sources.get(tx, name)
-    if row is None:
-        raise LookupError(f"source {name} was never started")
-    return row.since
 
 
 def _order(one: Candidate) -> tuple[str, str, str, str]:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 
+from bridge.core.certificate_id import grouped
 from bridge.core.connector import (
     Abilities,
     Access,
@@ -23,7 +24,6 @@ from bridge.core.connector import (
     Receipt,
     Step,
 )
-from bridge.core.certificate_id import grouped
 from bridge.core.errors import HeldError, PayloadError
 from bridge.core.models import Certificate, InboundRequest, JsonObject, SignedRequest, SourceEvent
 from bridge.core.payload import read_object
@@ -64,14 +64,16 @@ class Harbour(Connector[HarbourSettings]):
 
     def parse(self, request: InboundRequest) -> Sequence[SourceEvent]:
         said = read_object(request.body)
-        data = _section(said, "data")
-        if said.get("type") == COMPLETED:
-            return [_completion(f"event:{_text(said.get('id'))}", data)]
+        number, kind, data = _text(said.get("id")), _text(said.get("type")), _section(said, "data")
+        if not number or not kind:
+            raise PayloadError("Harbour's webhooks have an id and a type; this one has not.")
+        if kind == COMPLETED:
+            return [_completion(f"event:{number}", data)]
         learner = _section(data, "learner")
         return [
             SourceEvent(
-                event_id=f"event:{_text(said.get('id'))}",
-                event_type=_text(said.get("type")),
+                event_id=f"event:{number}",
+                event_type=kind,
                 subject=_text(learner.get("id")) or None,
                 course=_text(_section(data, "course").get("id")) or None,
                 keys=_keys(data),

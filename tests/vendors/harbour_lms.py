@@ -81,7 +81,9 @@ class HarbourStandIn(JsonStandIn):
         rows = [{"number": number, "completion": one} for number, one in enumerate(self.completions, start=1)]
         if "learner" in query:
             wanted = {query["learner"]}
-            return self.json(200, {"rows": [one for one in rows if wanted & set(one["completion"]["learner"].values())]})
+            return self.json(
+                200, {"rows": [one for one in rows if wanted & set(one["completion"]["learner"].values())]}
+            )
         self.moment("since", query["since"])
         rows = [one for one in rows if one["number"] > int(query["after"])]
         return self.json(200, {"rows": rows[: self.per_page], "more": len(rows) > self.per_page})
