@@ -106,6 +106,7 @@ class Polling:
             self._failed(look, error)
             raise
         except Exception as error:
+            log.exception("unexpected error", source=source.name)
             text = self.redact(f"Unexpected {type(error).__name__}: {error}. Please report this.")
             unexpected = TemporaryError(text, code="unexpected")
             self._failed(look, unexpected)
