@@ -18,7 +18,7 @@ from bridge.core.errors import (
     UnconfirmedError,
 )
 from bridge.core.mapping import Defaults, waived
-from bridge.core.models import Completion, Held, Ignored, JsonObject, State
+from bridge.core.models import Completion, Erasure, Held, Ignored, JsonObject, State
 from bridge.core.retry import schedule_for
 from bridge.core.source import Source
 from bridge.flow.acts import Acting
@@ -36,6 +36,8 @@ from bridge.store.engine import Store, Transaction
 
 log = structlog.get_logger(__name__)
 
+ERASED = "erased"
+"""The code of events about a learner who was forgotten."""
 FLOOD = "flood"
 """The code of events held because there were too many in an hour."""
 TWIN_WAIT = 0.5
@@ -59,6 +61,10 @@ class Exchange:
     def note(self, request: JsonObject, response: JsonObject | None, _seconds: float) -> None:
         """Remembers the latest call; the earlier ones of the attempt succeeded."""
         self.request, self.response = request, response
+
+    def forget(self) -> None:
+        """Keeps nothing of it: it was about a learner who is to be forgotten."""
+        self.request = self.response = None
 
 
 Apis = Callable[[str, Exchange], ApiClient]
@@ -125,9 +131,12 @@ class Clerk:
         if isinstance(outcome, Held):
             return Result(State.HELD, outcome.code, outcome.reason)
         if not isinstance(outcome, Completion):
-            return self.acting.act(row, outcome)
-        flood = self._flood(row, outcome)
-        return flood or self.issuing.issue(row, source, event, outcome, mapping.sha256)
+            result = self.acting.act(row, outcome)
+        else:
+            result = self._flood(row, outcome) or self.issuing.issue(row, source, event, outcome, mapping.sha256)
+        if isinstance(outcome, Erasure) or (result is not None and result.code == ERASED):
+            exchange.forget()
+        return result
 
     def _flood(self, row: inbox.InboxRow, completion: Completion) -> Result | None:
         """Holds a completion when its source had more in the last hour than anybody expects of it."""

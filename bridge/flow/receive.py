@@ -143,6 +143,9 @@ class Receiver:
         def write(tx: Transaction) -> Received:
             request_id = requests.record(tx, self._kept(source.name, request, planned, peer, with_body=True))
             puts = [inbox.put(tx, replace(event, request_id=request_id)) for event in events]
+            if puts and all(put.result == "duplicate" for put in puts):
+                # It is kept with the first delivery; a second copy would outlive it when the learner is erased.
+                requests.forget_body(tx, request_id)
             if pulse:
                 sources.saw(tx, source.name, event=bool(events))
             if any(put.result == "revived" for put in puts) or any(one.state is State.READY for one in events):
