@@ -205,10 +205,18 @@ def others_active(tx: Transaction, completion_id: int, *, before: int) -> bool:
 # -- for people ----------------------------------------------------------------------------------
 
 
-def replay(tx: Transaction, row_id: int, *, refetch: bool | None = None, actor: str) -> InboxRow:
-    """Puts a row back to ready, at once and with a fresh series of attempts; overrides and links stay.
+def replay(
+    tx: Transaction,
+    row_id: int,
+    *,
+    refetch: bool | None = None,
+    actor: str,
+    overrides: dict[str, str] | None = None,
+) -> InboxRow:
+    """Puts a row back to ready, at once and with a fresh series of attempts; links stay, and so do overrides.
 
-    `refetch` forgets what the vendor's API said. None: so does a held or failed row that led to no certificate.
+    `overrides` replace those of the row. `refetch` forgets what the vendor's API said. None: so does a held or failed
+    row that led to no certificate.
     Raises PermanentError for an unknown row and for one that is being worked on.
     """
     row = _changeable(tx, row_id)
@@ -217,6 +225,8 @@ def replay(tx: Transaction, row_id: int, *, refetch: bool | None = None, actor: 
     values["stage"] = "received" if refetch or row.record is None else "enriched"
     if refetch:
         values["record"] = None
+    if overrides is not None:
+        values["overrides"] = overrides
     queue.change(tx, inbox, inbox.c.id == row_id, values)
     data = {"from": row.state.value, "refetch": refetch}
     history.add(tx, "event.replayed", actor=actor, test=row.test, inbox_id=row_id, data=data)
