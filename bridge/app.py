@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from bridge.clients.http import HttpClient
-from bridge.config import Config, declaration_text, discover_connectors, load, mapping_beside, shipped_folder
+from bridge.config import Config, declaration_text, discover_connectors, load, shipped_mapping
 from bridge.config.secret_files import holds_secrets
 from bridge.core.connector import ApiClient, Connector
 from bridge.core.errors import ConfigError, MappingError, Problem, UnavailableError
@@ -77,18 +77,6 @@ def find_config(option: Path | None, environ: Mapping[str, str]) -> Path:
 def read_config(path: Path, environ: Mapping[str, str]) -> Config:
     """Reads a configuration with every connector that is installed. Raises ConfigError with all problems."""
     return load(path, discover_connectors(), environ)
-
-
-def shipped_mapping(name: str, connectors: Mapping[str, type[Connector[Any]]] | None = None) -> str | None:
-    """Returns the text of the mapping that came with a connector (default: of those installed), or None.
-
-    Ours are in one folder; that of a connector from elsewhere is in a folder `mappings` beside its module.
-    """
-    file = shipped_folder() / f"{name}.yaml"
-    if file.is_file():
-        return file.read_text(encoding="utf-8")
-    connector = (discover_connectors() if connectors is None else connectors).get(name)
-    return mapping_beside(connector) if connector else None
 
 
 def mapping_texts(config: Config) -> Callable[[str], str | None]:

@@ -20,8 +20,7 @@ from typing import Any, ClassVar
 import pytest
 from pydantic import SecretStr
 
-from bridge.app import shipped_mapping
-from bridge.config import discover_connectors
+from bridge.config import discover_connectors, shipped_mapping
 from bridge.core.connector import ApiClient, Connector
 from bridge.core.errors import PayloadError, SignatureError
 from bridge.core.mapping import Defaults, compile_mapping, gather

@@ -1,7 +1,7 @@
 """The configuration: read once, checked whole, frozen; each module gets its own small part of it."""
 
 from bridge.config.declared import declaration_text, shipped_folder
-from bridge.config.discovery import discover_connectors, mapping_beside
+from bridge.config.discovery import discover_connectors, shipped_mapping
 from bridge.config.example import example
 from bridge.config.loading import load
 from bridge.config.machine import Limits, Log, Server
@@ -25,9 +25,9 @@ __all__ = [
     "example",
     "live_refusals",
     "load",
-    "mapping_beside",
     "schemas",
     "shipped_folder",
+    "shipped_mapping",
     "starter",
     "write_starter",
 ]

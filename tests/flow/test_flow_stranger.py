@@ -13,7 +13,7 @@ from flow.harbour_site import AT, MAPPING, STRANGER, block, installed
 from flow.rig import Rig
 from vendors.harbour_lms import HarbourStandIn
 
-from bridge.app import shipped_mapping
+from bridge.config import shipped_mapping
 from bridge.core.certificate_id import grouped
 
 ROOT = Path(__file__).parents[2]
