@@ -27,6 +27,7 @@ from bridge.core.models import Ignored, Issuer, SourceEvent
 from bridge.core.source import Source
 from bridge.flow.acts import Acting
 from bridge.flow.amend import Amending
+from bridge.flow.answer import Answering
 from bridge.flow.bring import Bringing
 from bridge.flow.clerk import Clerk, Exchange
 from bridge.flow.issue import Issuing
@@ -151,6 +152,7 @@ class Bridge:
             events_per_request=limits.events_per_request,
             rejected_per_hour=limits.rejected_per_hour,
             unwanted=self._unwanted,
+            answering=Answering(self.store, self.publisher),
             overloaded=self.upkeep.overloaded,
         )
 

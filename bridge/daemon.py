@@ -152,7 +152,9 @@ def _doors(bridge: Bridge, stopping: threading.Event) -> Doors:
         body_bytes=config.limits.body_bytes,
     )
     receiver, readiness = bridge.receiver, _Readiness(bridge, stopping)
-    return Doors(settings, receiver.receive, certificate, pdf, readiness, refused=receiver.refused)
+    return Doors(
+        settings, receiver.receive, certificate, pdf, readiness, refused=receiver.refused, status=receiver.status
+    )
 
 
 class _Readiness:

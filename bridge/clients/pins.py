@@ -49,7 +49,7 @@ def _pin_port(parsed: urllib3.util.Url, patterns: Sequence[str], access: Access)
 
 
 def matches(host: str, port: int | None, pattern: str) -> bool:
-    """Tells whether `lms.example`, `lms.example:8443` or `*.salesforce.com` names this host."""
+    """Tells whether `lms.example`, `lms.example:8443` or `*.vendor.example` names this host."""
     pattern = pattern.lower().strip()
     name, colon, wanted = pattern.rpartition(":")
     if not (colon and wanted.isdigit() and (":" not in name or name.endswith("]"))):

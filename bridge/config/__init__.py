@@ -4,7 +4,8 @@ from bridge.config.declared import declaration_text, shipped_folder
 from bridge.config.discovery import discover_connectors
 from bridge.config.example import example
 from bridge.config.loading import load
-from bridge.config.models import Config, Issuer, Keys, Limits, Log, Mail, Server, Smtp, SourceConfig
+from bridge.config.machine import Limits, Log, Server
+from bridge.config.models import Config, Issuer, Keys, Mail, Smtp, SourceConfig
 from bridge.config.refusals import live_refusals
 from bridge.config.schema import schemas
 from bridge.config.starter import starter, write_starter

@@ -13,8 +13,9 @@ import annotated_types
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from bridge.config.models import Config, SourceBlock, section_of
+from bridge.config.models import Config, SourceBlock
 from bridge.config.secret_files import TWIN, holds_secrets
+from bridge.config.section import section_of
 from bridge.core.connector import Connector
 
 _WIDTH: Final = 100

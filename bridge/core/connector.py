@@ -221,14 +221,15 @@ class Connector(ABC, Generic[S]):
     # What you may write.
     def reply(self, received: Received) -> Reply:
         """Answers the vendor; the default is JSON with what became of the request."""
-        body = {"outcome": received.outcome, "reason": received.reason, "events": list(received.events)}
+        said = {"outcome": received.outcome, "reason": received.reason, "events": list(received.events)}
+        body = {**said, **received.details}
         headers = {"Content-Type": "application/json"}
         if received.retry_after is not None:
             headers["Retry-After"] = str(max(1, round(received.retry_after)))
         return Reply(received.status, json.dumps(body).encode(), headers)
 
     def hosts(self) -> Sequence[str]:
-        """Names the hosts (`lms.example`, `*.salesforce.com`) this source may call; nothing else is reachable."""
+        """Names the hosts (`lms.example`, `*.vendor.example`) this source may call; nothing else is reachable."""
         return ()
 
     def authenticate(self, api: ApiClient) -> Access | None:

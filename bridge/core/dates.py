@@ -79,7 +79,7 @@ _ORDERS: Final = {"dmy": (4, 3, 1), "mdy": (4, 1, 3), "ymd": (1, 3, 4)}
 
 
 def read_sheet(text: str, order: str) -> date:
-    """Reads the date in a cell of a spreadsheet: ISO, 31.01.2026, 31/1/26, or the days since 1899 that Excel counts.
+    """Reads the date in a cell of a table: ISO, 31.01.2026, 31/1/26, or the days since 1899 that Excel counts.
 
     `order` (dmy, mdy, ymd) is that of day, month and year where the year does not come first. Raises ValueError.
     """

@@ -67,7 +67,7 @@ def date_only(value: object, zone: str | None = None) -> date:
 
 
 def sheet_date(value: object, order: str = "dmy") -> date:
-    """Reads the date in a cell of a spreadsheet; `order` is dmy, mdy or ymd. Raises ValueError."""
+    """Reads the date in a cell of a table; `order` is dmy, mdy or ymd. Raises ValueError."""
     return _named(value, lambda: dates.read_sheet(as_text(value), order))
 
 
@@ -366,7 +366,7 @@ _LIST: Final = (
     Transform(
         "sheet_date",
         sheet_date,
-        "a date in a spreadsheet: ISO, 31.01.2026, Excel's number; order dmy, mdy or ymd",
+        "a date in a table: ISO, 31.01.2026, Excel's number; order dmy, mdy or ymd",
         "{{ data.row.date | sheet_date('dmy') }}",
     ),
     Transform("to_epoch", to_epoch, "writes seconds since 1970", "{{ data.ended | to_epoch }}"),

@@ -129,6 +129,7 @@ def _fill(school: School) -> None:
     school.courses[68] = "Forklift Operator"
     enrolment = school.enrolments[ENROLMENT]
     enrolment.user_id, enrolment.course_id = LEARNER.id, 68
+    enrolment.completed_at = None  # the demo's learner is about to complete it
 
 
 def _write(path: Path, text: str) -> None:

@@ -171,6 +171,7 @@ class HubSpotSettings(ConnectorSettings):
             raise ValueError("client_secret and token together need portal_id (the Hub ID of the account)")
         if self.courses and self.completed_property:
             raise ValueError("has completed_property and courses; set the one that your properties are made for")
-        if overlap := self.written & self.watched.keys():
-            raise ValueError(f"write_back would write into {min(overlap)}, which tells of completions")
+        means = {*self.watched, self.completed_at_property, self.course_property, self.score_property}
+        if overlap := self.written & means:
+            raise ValueError(f"write_back would write into {min(overlap)}, which certbridge reads from")
         return self

@@ -26,11 +26,11 @@ def identifier(value: object) -> str | None:
 
 
 def word(value: object) -> str | None:
-    """Returns a short text, number, yes or no as text; None for what is empty, hidden, too long or of another kind."""
+    """Returns a short text, number, yes or no as text; None for what is empty, too long or of another kind."""
     if isinstance(value, int | float):
         value = str(value).lower() if abs(value) < 10**100 else None
     text = value.strip() if isinstance(value, str) else ""
-    return text if 0 < len(text) <= _LONGEST and text != REDACTED else None
+    return text if 0 < len(text) <= _LONGEST else None
 
 
 def plain(value: object) -> str | int | float | bool | None:

@@ -129,5 +129,5 @@ def _zone(rest: Rest, shown: JsonObject) -> Iterator[Finding]:
 
 
 def _unseen(settings: MoodleSettings) -> Finding:
-    names = ", ".join(name for need in rights.needs(settings) for name in need.capabilities)
+    names = ", ".join(dict.fromkeys(name for need in rights.needs(settings) for name in need.capabilities))
     return Finding("ok", f"The role needs, at site level: {names}. Capabilities for writing show when first used.")

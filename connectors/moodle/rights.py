@@ -29,8 +29,8 @@ READ: Final = Need(
     ("moodle/user:viewdetails", "moodle/site:viewuseridentity", "moodle/course:view", "report/completion:view"),
 )
 FIND: Final = Need(
-    "poll enrolments, sources ask, sources courses",
-    ("core_course_get_courses", "core_enrol_get_enrolled_users", "core_enrol_get_users_courses"),
+    "poll enrolments, sources ask",
+    ("core_enrol_get_enrolled_users", "core_enrol_get_users_courses"),
     ("moodle/course:view", "moodle/course:viewparticipants"),
 )
 REPORT: Final = Need(

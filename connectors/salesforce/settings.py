@@ -99,7 +99,7 @@ class SalesforceSettings(ConnectorSettings):
     def _organisations(cls, given: tuple[str, ...]) -> tuple[str, ...]:
         found = [ids.normal(one) for one in given]
         if not all(one and ids.is_of(one, "00D") for one in found):
-            raise ValueError("are ids of 15 or 18 characters that begin with 00D (Setup, Company Information)")
+            raise ValueError("must be ids of 15 or 18 characters that begin with 00D (Setup, Company Information)")
         return tuple(one for one in found if one)
 
     @field_validator("url")

@@ -21,12 +21,10 @@ def one_line(key: SecretStr) -> SecretStr:
     Raises ValueError, without a word of the key.
     """
     try:
-        read = _read(key.get_secret_value())
-        private = read.as_der(private=True) if read.is_private else b""
+        private = _read(key.get_secret_value()).as_der(private=True)
     except Exception:  # noqa: BLE001 (the library's errors are many, and may quote the key)
-        private = b""
-    if not private:
-        raise ValueError("is no private RSA key in PEM form without a password (-----BEGIN PRIVATE KEY-----)")
+        text = "must be a private RSA key in PEM form without a password (-----BEGIN PRIVATE KEY-----)"
+        raise ValueError(text) from None
     return SecretStr(base64.b64encode(private).decode("ascii"))
 
 

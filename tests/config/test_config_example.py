@@ -11,7 +11,8 @@ from fake_lms import CONNECTORS
 from pydantic import BaseModel
 
 from bridge.config import Config, discover_connectors, example, load
-from bridge.config.models import SourceBlock, section_of
+from bridge.config.models import SourceBlock
+from bridge.config.section import section_of
 from bridge.core.connector import Connector
 from bridge.core.document import read
 

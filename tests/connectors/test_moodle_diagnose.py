@@ -12,10 +12,11 @@ from bridge.core.connector import Finding
 from connectors.moodle import rights
 
 INFO = "core_webservice_get_site_info"
-ALL, ENROLLED, THEIRS = "core_course_get_courses", "core_enrol_get_enrolled_users", "core_enrol_get_users_courses"
+ENROLLED, THEIRS = "core_enrol_get_enrolled_users", "core_enrol_get_users_courses"
+ALL_COURSES = "core_course_get_courses_by_field"
 NOTES, RETRIEVE = "core_notes_get_course_notes", "core_reportbuilder_retrieve_report"
 SITE = (INFO, answer("site-info"))
-COURSE = (ALL, Answer([{"id": 2, "enablecompletion": 1}]))
+COURSE = (ALL_COURSES, Answer({"courses": [{"id": 2, "enablecompletion": 1}]}))
 PEOPLE = (ENROLLED, Answer([{"id": 2}, {"id": 3}]))
 USER = (USERS, answer("users-by-id"))
 COURSES = (THEIRS, answer("users-courses"))
@@ -110,7 +111,7 @@ def test_completions_that_may_not_be_read_name_the_capability() -> None:
 
 
 def test_a_site_without_courses_or_participants_says_what_that_may_mean() -> None:
-    (told,) = troubles(SITE, (ALL, Answer([{"id": 1, "enablecompletion": 1}])))
+    (told,) = troubles(SITE, (ALL_COURSES, Answer({"courses": [{"id": 1, "enablecompletion": 1}]})))
     assert "site level" in told
     (told,) = troubles(SITE, COURSE, (ENROLLED, Answer([{"id": 2}])))
     assert "no participants" in told

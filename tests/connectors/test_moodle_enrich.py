@@ -79,6 +79,15 @@ def test_case_17_the_date_is_that_of_the_latest_criterion_met() -> None:
     assert event.keys == ("completion:1:3:2", "completed:3:2:300")
 
 
+def test_case_19_a_completion_that_an_upgrade_or_import_fires_again_is_the_one_it_was() -> None:
+    script = (completion("completion-complete"), USER, COURSE)
+    first, again = enriched(*script), enriched(*script, event=parsed(timecreated=1800000000))
+    imported = enriched(*script, event=parsed(objectid="977", timecreated=1800000000))
+    assert first.event_id == again.event_id
+    assert set(first.keys) & set(imported.keys)
+    assert imported.data["completion"] == first.data["completion"]
+
+
 @pytest.mark.parametrize("status", ["completion-incomplete", "completion-grade-criterion"])
 def test_a_completion_that_moodle_does_not_confirm_is_tried_again(status: str) -> None:
     with pytest.raises(UnconfirmedError, match="cron"):

@@ -152,6 +152,13 @@ def test_case_07_the_same_event_after_an_hour_has_the_same_id() -> None:
     assert triggered(IDS.encode()).event_id == triggered(IDS.encode()).event_id == "course_completions:33:3:2"
 
 
+def test_case_08_a_queue_that_was_stuck_brings_its_completions_with_their_own_times() -> None:
+    queue = [IDS.replace("objectid=33", f"objectid={row}").replace("=3&", f"={row}&") for row in range(100, 300)]
+    found = [triggered(one.encode()) for one in queue]
+    assert len({event.event_id for event in found}) == len(found)
+    assert {event.occurred_at.isoformat() for event in found if event.occurred_at} == {"2026-11-22T13:23:21+00:00"}
+
+
 # -- logstore_xapi -------------------------------------------------------------------------------------
 
 

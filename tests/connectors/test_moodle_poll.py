@@ -18,7 +18,7 @@ from connectors.moodle import enrolments, report
 
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 LIST, RETRIEVE = "core_reportbuilder_list_reports", "core_reportbuilder_retrieve_report"
-ENROLLED, THEIRS, ALL = "core_enrol_get_enrolled_users", "core_enrol_get_users_courses", "core_course_get_courses"
+ENROLLED, THEIRS = "core_enrol_get_enrolled_users", "core_enrol_get_users_courses"
 # What criteria said when the report was captured; the report itself was shown an hour ahead of UTC.
 SECOND = 1795353871
 HEADERS = ["Full name with link", "Course full name with link", "Time completed"]
@@ -121,6 +121,11 @@ def test_a_report_that_is_not_there_is_named_with_those_that_are() -> None:
 def test_case_28_a_report_that_may_not_be_seen_names_the_capability() -> None:
     with pytest.raises(PermanentError, match="moodle/reportbuilder:viewall"):
         polled((RETRIEVE, answer("rb-retrieve-noperm")), report="1")
+
+
+def test_a_report_with_a_number_that_is_not_there_is_said_so() -> None:
+    with pytest.raises(PermanentError, match=r"no such record.*core_reportbuilder_retrieve_report"):
+        polled((RETRIEVE, answer("rb-retrieve-unknown")), report="77")
 
 
 def test_a_learner_enrolled_twice_is_found_once() -> None:
@@ -250,6 +255,11 @@ def learners(*numbers: int) -> tuple[str, Answer]:
     return ENROLLED, Answer([{"id": number, "fullname": "x"} for number in numbers])
 
 
+def course(*numbers: int) -> list[tuple[str, Answer]]:
+    """Returns a course's participants, and the empty page behind them."""
+    return [learners(*numbers), learners()]
+
+
 def theirs(**completed: bool) -> tuple[str, Answer]:
     return THEIRS, Answer([{"id": int(course[1:]), "completed": done} for course, done in completed.items()])
 
@@ -261,7 +271,7 @@ MINUTE = SECOND - SECOND % 60
 def test_without_plugin_and_report_a_token_is_all_that_is_needed() -> None:
     connector = moodle(webhook_token=None)
     assert connector.polls()
-    script = [(ALL, answer("get-courses")), learners(3, 4), theirs(c2=True), theirs(c2=False), COMPLETED]
+    script = [(COURSES, answer("course-by-id")), *course(3, 4), theirs(c2=True), theirs(c2=False), COMPLETED]
     (event,) = events(list(connector.poll(ScriptedApi(connector, *script), {}, SINCE, NOW)))
     assert (event.subject, event.course, event.event_id) == ("3", "2", f"completed:3:2:{MINUTE}")
     assert event.occurred_at == datetime.fromtimestamp(SECOND, UTC)
@@ -283,35 +293,35 @@ def test_hidden_courses_and_those_without_completion_are_not_looked_through() ->
         {"id": 4, "visible": 1, "enablecompletion": 1},
     ]
     connector = moodle(poll={"courses": "all"})
-    api = ScriptedApi(connector, (ALL, Answer(courses)), learners())
+    api = ScriptedApi(connector, (COURSES, Answer({"courses": courses})), learners())
     assert events(list(connector.poll(api, {}, SINCE, NOW))) == []
     assert api.asked[1].form["courseid"] == "4"
 
 
 def test_a_completion_that_is_known_is_not_asked_about_again() -> None:
-    first = polled(learners(3), theirs(c2=True, c9=True), COMPLETED, courses=["2"])
+    first = polled(*course(3), theirs(c2=True, c9=True), COMPLETED, courses=["2"])
     assert [event.subject for event in events(first)] == ["3"]
-    assert events(polled(learners(3), theirs(c2=True), courses=["2"], cursor=first[-1].cursor)) == []
+    assert events(polled(*course(3), theirs(c2=True), courses=["2"], cursor=first[-1].cursor)) == []
 
 
 def test_case_15_a_completion_after_a_reset_is_found_again() -> None:
-    known = polled(learners(3), theirs(c2=True), COMPLETED, courses=["2"])[-1].cursor
-    reset = polled(learners(3), theirs(c2=False), courses=["2"], cursor=known)[-1].cursor
-    assert len(events(polled(learners(3), theirs(c2=True), COMPLETED, courses=["2"], cursor=reset))) == 1
+    known = polled(*course(3), theirs(c2=True), COMPLETED, courses=["2"])[-1].cursor
+    reset = polled(*course(3), theirs(c2=False), courses=["2"], cursor=known)[-1].cursor
+    assert len(events(polled(*course(3), theirs(c2=True), COMPLETED, courses=["2"], cursor=reset))) == 1
 
 
 def test_case_13_a_completion_of_a_suspended_enrolment_stops_nothing() -> None:
     suspended = (COMPLETION, answer("susp-enrol-1-completion"))
-    script = [learners(3, 4), theirs(c2=True), theirs(c2=True), suspended, COMPLETED]
+    script = [*course(3, 4), theirs(c2=True), theirs(c2=True), suspended, COMPLETED]
     assert [event.subject for event in events(polled(*script, courses=["2"]))] == ["4"]
 
 
 def test_a_large_site_is_looked_through_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(enrolments, "LEARNERS_A_POLL", 2)
-    script = learners(3, 4, 5)
-    first = polled(script, theirs(c2=False), theirs(c2=False), courses=["2"])[-1].cursor
+    script = course(3, 4, 5)
+    first = polled(*script, theirs(c2=False), theirs(c2=False), courses=["2"])[-1].cursor
     assert first["after"] == 4
-    second = polled(script, theirs(c2=False), courses=["2"], cursor=first)[-1].cursor
+    second = polled(*script, theirs(c2=False), courses=["2"], cursor=first)[-1].cursor
     assert second["after"] == 0
 
 
@@ -319,21 +329,21 @@ def test_each_part_is_committed_so_that_a_broken_poll_goes_on_where_it_stood(mon
     monkeypatch.setattr(enrolments, "_COMMIT_EVERY", 1)
     connector = moodle(poll={"courses": ["2"]})
     down = (THEIRS, answer("http-200-database-down"))
-    api = ScriptedApi(connector, learners(3, 4), theirs(c2=True), COMPLETED, down)
+    api = ScriptedApi(connector, *course(3, 4), theirs(c2=True), COMPLETED, down)
     pages = connector.poll(api, {}, SINCE, NOW)
     cursor = next(pages).cursor
     with pytest.raises(TemporaryError):
         next(pages)
-    again = polled(learners(3, 4), theirs(c2=True), COMPLETED, courses=["2"], cursor=cursor)
+    again = polled(*course(3, 4), theirs(c2=True), COMPLETED, courses=["2"], cursor=cursor)
     assert [event.subject for event in events(again)] == ["4"]
 
 
-def test_a_full_page_of_participants_is_followed_by_the_next_one() -> None:
+def test_a_page_of_participants_is_followed_by_the_next_one_even_where_it_is_short() -> None:
     connector = moodle(poll={"courses": ["2"]})
     full = learners(*range(10, 210))
-    api = ScriptedApi(connector, full, learners(3), *[theirs(c2=False)] * 201)
+    api = ScriptedApi(connector, full, *course(3), *[theirs(c2=False)] * 201)
     list(connector.poll(api, {}, SINCE, NOW))
-    assert [asked.form["options[0][value]"] for asked in api.asked[:2]] == ["0", "200"]
+    assert [asked.form["options[0][value]"] for asked in api.asked[:3]] == ["0", "200", "400"]
     # A server that ignores the offset repeats itself; that is the end, too.
     api = ScriptedApi(connector, full, full, *[theirs(c2=False)] * 200)
     list(connector.poll(api, {}, SINCE, NOW))
@@ -343,8 +353,8 @@ def test_a_full_page_of_participants_is_followed_by_the_next_one() -> None:
 def test_case_28_empty_answers_about_every_learner_are_a_missing_permission() -> None:
     nothing = (THEIRS, answer("min-userscourses"))
     with pytest.raises(PermanentError, match="moodle/course:viewparticipants"):
-        polled(learners(3, 4, 5, 6, 7), *[nothing] * 5, courses=["2"])
-    assert events(polled(learners(3), nothing, courses=["2"])) == []
+        polled(*course(3, 4, 5, 6, 7), *[nothing] * 5, courses=["2"])
+    assert events(polled(*course(3), nothing, courses=["2"])) == []
 
 
 def test_case_28_a_course_that_may_not_be_entered_names_the_capability() -> None:
@@ -354,7 +364,7 @@ def test_case_28_a_course_that_may_not_be_entered_names_the_capability() -> None
 
 def test_a_completion_without_a_time_is_left_to_a_person() -> None:
     status = (COMPLETION, Answer({"completionstatus": {"completed": True, "completions": []}}))
-    (event,) = events(polled(learners(3), theirs(c2=True), status, courses=["2"]))
+    (event,) = events(polled(*course(3), theirs(c2=True), status, courses=["2"]))
     assert (event.occurred_at, event.keys) == (None, ())
     connector = moodle()
     api = ScriptedApi(connector, status, (USERS, answer("users-by-id")), (COURSES, answer("mlang-off-course2-raw")))
@@ -365,7 +375,7 @@ def test_a_completion_without_a_time_is_left_to_a_person() -> None:
 
 @pytest.mark.parametrize("cursor", [{"known": 3, "after": "x"}, {"known": {"3": None}}, {"known": []}])
 def test_an_odd_cursor_begins_anew(cursor: dict[str, Any]) -> None:
-    assert len(events(polled(learners(3), theirs(c2=True), COMPLETED, courses=["2"], cursor=cursor))) == 1
+    assert len(events(polled(*course(3), theirs(c2=True), COMPLETED, courses=["2"], cursor=cursor))) == 1
 
 
 def test_case_18_a_burst_of_a_whole_course_is_one_event_for_each_learner() -> None:
@@ -409,5 +419,5 @@ def test_courses_are_listed_in_one_language_without_markup_and_without_the_front
         {"id": 2, "fullname": 'H &amp; S <span lang="en" class="multilang">Basics</span>', "shortname": "R&D-2"},
         {"id": 3, "fullname": None, "shortname": ""},
     ]
-    found = list(connector.courses(ScriptedApi(connector, (ALL, Answer(courses)))))
+    found = list(connector.courses(ScriptedApi(connector, (COURSES, Answer({"courses": courses})))))
     assert found == [CourseFound("2", "H & S Basics", "R&D-2"), CourseFound("3", "", None)]

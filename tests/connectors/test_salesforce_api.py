@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from joserfc import jwt
-from joserfc.jwk import RSAKey
+from joserfc.jwk import ECKey, RSAKey
+from pydantic import ValidationError
 from salesforce_samples import (
     CONTACT,
     FLOW,
@@ -30,7 +31,8 @@ from test_salesforce_connector import callout, decided
 from bridge.core.connector import Access, ApiResponse, Page
 from bridge.core.errors import PermanentError, TemporaryError
 from bridge.core.models import Completion, SourceEvent
-from connectors.salesforce.rest import Rest
+from connectors.salesforce import soql
+from connectors.salesforce.rest import Part, Rest
 
 NOW = datetime(2026, 9, 21, 12, 0, tzinfo=UTC)
 SINCE = datetime(2026, 9, 1, tzinfo=UTC)
@@ -105,6 +107,24 @@ def test_the_private_key_is_kept_as_one_line_and_shown_nowhere() -> None:
     secret = settings.private_key.get_secret_value()
     assert "\n" not in secret
     assert secret not in repr(settings)
+
+
+PRIVATE = KEY.as_pem(private=True).decode()
+NO_KEYS = {
+    "public": KEY.as_pem(private=False).decode(),
+    "with a password": KEY.as_pem(private=True, password="secret").decode(),
+    "elliptic": ECKey.generate_key("P-256").as_pem(private=True).decode(),
+    "cut": PRIVATE[:400],
+    "text": "a-secret-of-some-length",
+}
+
+
+@pytest.mark.parametrize("key", NO_KEYS.values(), ids=NO_KEYS.keys())
+def test_what_is_no_private_rsa_key_is_refused_without_being_quoted(key: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        salesforce(private_key=key, username="u@acme.example")
+    assert "must be a private RSA key" in str(caught.value)
+    assert key.splitlines()[-2 if "\n" in key else 0][:30] not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -367,7 +387,7 @@ def test_records_that_are_none_are_passed_over(odd: Any) -> None:
     assert [event.data["id"] for event in pages[0].events] == [RECORD]
 
 
-@pytest.mark.parametrize("stamp", [None, 7, "x", "9999-12-31T23:59:59.000+0000", "1970-01-01T00:00:00Z"])
+@pytest.mark.parametrize("stamp", [None, 7, "x", "2027-12-31T23:59:59.000+0000", "1970-01-01T00:00:00Z"])
 def test_an_odd_stamp_moves_the_cursor_nowhere_it_must_not_be(stamp: Any) -> None:
     pages, _ = polled((QUERY, page(record(SystemModstamp=stamp))))
     assert pages[0].events
@@ -399,6 +419,10 @@ def test_values_in_the_configuration_cannot_leave_their_quotes() -> None:
         "(Status__c = 'Done' OR Status__c = 'It\\'s \\\\ \\\"done\\\"\\n' OR Status__c = 'x\\' OR Id != \\'')"
         in api.asked[0].query["q"]
     )
+
+
+def test_what_a_subject_begins_with_is_no_pattern() -> None:
+    assert soql.starting_with("50% of_it's") == "'50\\% of\\_it\\'s%'"
 
 
 def test_a_checkbox_is_compared_with_true() -> None:
@@ -620,8 +644,6 @@ def test_without_api_the_doctor_says_what_that_means() -> None:
 
 
 def test_a_composite_that_leaves_a_part_out_is_no_success() -> None:
-    from connectors.salesforce.rest import Part
-
     connector = salesforce()
     api = ScriptedApi(connector, (f"POST {PATH}/composite", Answer({"compositeResponse": [None, {"referenceId": 7}]})))
     with pytest.raises(TemporaryError, match="what became of record"):

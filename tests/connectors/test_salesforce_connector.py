@@ -158,8 +158,13 @@ DAMAGED = {
     "an encoding nobody knows": message().replace(b"UTF-8", b"x-none"),
     "not the encoding it says": message(notification(Last_Name__c="é")).decode().encode("latin-1"),
     "a hundred and one": message(*[notification(number) for number in range(101)]),
+    "too many elements": message().replace(b"Lovelace", b"<a/>" * 60_000),
     "deep": message().replace(b"Lovelace", b"<a>" * 1000 + b"</a>" * 1000),
 }
+
+
+def test_what_is_too_large_is_refused_as_such() -> None:
+    assert "60,000 elements" in str(refused(DAMAGED["too many elements"]))
 
 
 @pytest.mark.parametrize("body", DAMAGED.values(), ids=DAMAGED.keys())
@@ -290,8 +295,9 @@ def test_case_06_a_field_without_a_value_is_missing_and_holds(empty: str | None)
     assert "data.learner.email" in outcome.reason
 
 
-def test_case_06_a_nil_field_is_missing() -> None:
-    raw = message().replace(b"<sf:Email__c>ada@example.org<", b'<sf:Email__c xsi:nil="true"><')
+@pytest.mark.parametrize("nil", [b'xsi:nil="true">', b'xsi:nil="1">', b'xsi:nil="true">eve@example.org'])
+def test_case_06_a_nil_field_is_missing(nil: bytes) -> None:
+    raw = message().replace(b"<sf:Email__c>ada@example.org<", b"<sf:Email__c " + nil + b"<")
     assert salesforce(WITHOUT_API).parse(posted(raw))[0].data["learner"]["email"] is None
 
 
@@ -365,6 +371,12 @@ def test_a_date_alone_is_the_day_in_any_zone() -> None:
     # Whoever completed it on the day the source was started is not too old.
     assert event.occurred_at is not None
     assert event.occurred_at.isoformat() == "2026-09-21T23:59:59+00:00"
+
+
+def test_a_time_reads_the_same_to_the_second_however_it_came() -> None:
+    times = ["2026-09-21T10:13:20.000Z", "2026-09-21T10:13:20.500+0000", "2026-09-21 12:13:20+02:00"]
+    events = [parsed(notification(Completed_At__c=one), base=WITHOUT_API)[0] for one in times]
+    assert {(event.keys, event.data["completed_at"]) for event in events} == {(events[0].keys, "2026-09-21T10:13:20Z")}
 
 
 def test_a_time_that_is_none_holds_and_is_quoted() -> None:
@@ -544,7 +556,7 @@ def test_ids_that_differ_by_case_alone_are_different_records() -> None:
         ({"url": None}, "related record"),
         ({"client_secret": None}, "client_secret"),
         ({"client_id": None}, "client_id"),
-        ({"private_key": "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"}, "no private RSA key"),
+        ({"private_key": "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"}, "must be a private RSA key"),
         ({"api_version": "v67"}, "api_version"),
         ({"callout_header": "X: y"}, "callout_header"),
     ],

@@ -54,6 +54,7 @@ def settings(moodle: MoodleStandIn, thinkific: ThinkificStandIn, database: str) 
                 "url": moodle.url,
                 "token": moodle.token,
                 "webhook_token": WEBHOOK_TOKEN,
+                "poll_every": "off",
             },
             "thinkific": {
                 "connector": "thinkific",
@@ -66,6 +67,7 @@ def settings(moodle: MoodleStandIn, thinkific: ThinkificStandIn, database: str) 
                 "api_key": thinkific.api_key,
                 "signing_secret": SECRETS["signing"],
                 "profile_field": "Certificate ID",
+                "poll_every": "off",
             },
         },
     }
