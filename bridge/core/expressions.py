@@ -175,6 +175,7 @@ def _parse(source: str) -> nodes.Template:
 def _compiled(tree: nodes.Expr, source: str, names: Sequence[str]) -> Expression:
     roots: set[str] = set()
     _check_tree(tree, frozenset(names), roots, 0)
+    reads = frozenset(_reads(tree))  # before the tree is rewritten for running
     readable = KeepPaths().visit(tree)
     wrapped = nodes.Template([nodes.Assign(nodes.Name("result", "store"), readable, lineno=1)], lineno=1)
     wrapped.set_environment(environment())
@@ -183,7 +184,7 @@ def _compiled(tree: nodes.Expr, source: str, names: Sequence[str]) -> Expression
         template = environment().from_string(wrapped)
     except (TemplateError, SyntaxError, RecursionError, MemoryError):
         raise ValueError("The expression cannot be compiled; write it more simply.") from None
-    return Expression(source, frozenset(roots), frozenset(_reads(tree)), template)
+    return Expression(source, frozenset(roots), reads, template)
 
 
 def _reads(tree: nodes.Expr) -> Iterator[tuple[str, str]]:

@@ -385,6 +385,31 @@ def test_items_that_are_no_events_are_left_out() -> None:
     assert ids(pages) == [["3"]]
 
 
+EACH = (
+    POLL
+    + """\
+  each: {request: {url: "/users/{{ outer.id }}/courses"}, items: answer.courses}
+  only: item.status == 'completed'
+  data: {id: "{{ outer.id }}-{{ item.id }}", user: "{{ outer.id }}", course: "{{ item.id }}", name: "{{ outer.name }}"}
+"""
+)
+
+
+def test_a_second_request_for_each_item_of_the_list_finds_what_is_below_it() -> None:
+    learners = {"data": [{"id": 7, "name": "Dana"}, None, {"id": 8, "name": "Lee"}]}
+    done, begun = {"id": 68, "status": "completed"}, {"id": 69, "status": "started"}
+    pages, script = polled(EACH, learners, {"courses": [done, begun]}, {"courses": []})
+    assert [asked["path"] for asked in script.asked] == ["/completions", "/users/7/courses", "/users/8/courses"]
+    (event,) = pages[0].events
+    assert (event.event_id, event.subject, event.course) == ("7-68", "7", "68")
+    assert event.data["name"] == "Dana"
+
+
+def test_an_item_below_which_nothing_can_be_asked_stops_the_poll_and_not_silently() -> None:
+    with pytest.raises(TemporaryError, match=r"outer\.id is missing"):
+        polled(EACH, {"data": [{"name": "Dana"}]})
+
+
 @pytest.mark.parametrize("answer", [{}, {"data": None}, {"data": "x"}, {"data": {}}, [], b"", b"<html>"])
 def test_a_list_that_is_none_is_temporary_and_moves_no_cursor(answer: object) -> None:
     with pytest.raises(TemporaryError):

@@ -184,3 +184,8 @@ def test_reading_any_text_either_works_or_explains(source: str) -> None:
         compiled.value({"data": DATA, "event": {}})
     except (MissingValue, ExpressionFailure):
         return
+
+
+def test_knows_what_it_reads_below_each_name() -> None:
+    text = compile_text("{{ data.a.b }}-{{ (data['c d'] | default('x')) == event.id and data[event.type] }}", NAMES)
+    assert text.reads == {("data", "a"), ("data", "c d"), ("event", "id"), ("event", "type")}

@@ -18,6 +18,7 @@ from bridge.core.declared.events import Cutter, marked_as_test, shaped, type_of
 from bridge.core.declared.signed import Duration
 from bridge.core.declared.texts import Formula, JsonTree, Scope, Test, Unclear, Words, line, worked_out
 from bridge.core.errors import PayloadError, PermanentError, TemporaryError
+from bridge.core.expressions import Expression
 from bridge.core.models import JsonObject, SourceEvent
 from bridge.core.section import Section
 from bridge.core.text import kind
@@ -50,6 +51,15 @@ class Pages(Section):
         return self
 
 
+class Each(Section):
+    """A second request for each item of the list: the courses of each learner, the learners of each course."""
+
+    request: Ask = Field(description="What is asked, from outer (the item of the list), since and now.")
+    items: Formula | None = Field(
+        default=None, description="Where its answer holds the list (default: it is the list)."
+    )
+
+
 class Poll(Section):
     """Where the completions of a source are listed."""
 
@@ -60,6 +70,9 @@ class Poll(Section):
     )
     items: Formula | None = Field(
         default=None, description="Where the answer holds the list (default: it is the list)."
+    )
+    each: Each | None = Field(
+        default=None, description="Asks once more for each item of the list; what is listed there are the items then."
     )
     only: Test | None = Field(
         default=None, description="Which items are events, from item; one without what is looked at is none."
@@ -98,7 +111,8 @@ class Polling:
         for _ in range(most):
             answer, items = self._ask(page, since)
             page = self._next(page, answer, items)
-            events = [event for item in items if (event := self._event(item, answer, since)) is not None]
+            found = self._inner(items, answer, since)
+            events = [event for scope in found if (event := self._event(scope)) is not None]
             if page is None:
                 yield Page(events, {"since": (began - self.words.overlap).isoformat()})
                 return
@@ -111,9 +125,25 @@ class Polling:
         if page is None and self.words.pages is not None:
             shown = {"number": self.words.pages.start, "offset": 0}.get(self.words.pages.by, "")
         scope = {"since": since, "now": self.now, "page": shown, "settings": self.cutter.settings}
+        at = str(page) if link and page is not None else None
+        return self._listed(self.words.request, self.words.items, scope, at)
+
+    def _inner(self, items: list[Any], answer: object, since: datetime) -> Iterator[Scope]:
+        """Yields each item with what stands around it, asking once more for each where the declaration says so."""
+        around = {"settings": self.cutter.settings, "since": since, "now": self.now}
+        each = self.words.each
+        if each is None:
+            yield from ({**around, "item": item, "answer": answer} for item in items)
+            return
+        for outer in items:
+            if isinstance(outer, dict):
+                inner, found = self._listed(each.request, each.items, {**around, "outer": outer}, None)
+                yield from ({**around, "item": item, "answer": inner, "outer": outer} for item in found)
+
+    def _listed(self, ask: Ask, items: Expression | None, scope: Scope, at: str | None) -> tuple[object, list[Any]]:
         try:
-            answer = self.words.request.send(self.api, scope, at=str(page) if link and page is not None else None)
-            found = answer if self.words.items is None else worked_out(self.words.items, {"answer": answer})
+            answer = ask.send(self.api, scope, at=at)
+            found = answer if items is None else worked_out(items, {"answer": answer})
         except Unclear as unclear:
             raise TemporaryError(f"The list of completions cannot be read: {unclear}.", code="list") from None
         if not isinstance(found, list):
@@ -143,16 +173,9 @@ class Polling:
             raise PermanentError("The vendor's list goes on at another host; it was not called.", code="host_refused")
         return url
 
-    def _event(self, item: object, answer: object, since: datetime) -> SourceEvent | None:
-        if not isinstance(item, dict) or not item:
+    def _event(self, scope: Scope) -> SourceEvent | None:
+        if not isinstance(scope["item"], dict) or not scope["item"]:
             return None
-        scope: Scope = {
-            "item": item,
-            "answer": answer,
-            "settings": self.cutter.settings,
-            "since": since,
-            "now": self.now,
-        }
         if self.words.only is not None and not _surely(self.words.only, scope):
             return None
         try:

@@ -19,7 +19,7 @@ Scope = Mapping[str, object]
 Path = tuple[str | int, ...]
 
 NAMES: Final = (
-    "item", "body", "headers", "query", "claims", "answer", "data", "event", "type",
+    "item", "outer", "body", "headers", "query", "claims", "answer", "data", "event", "type",
     "settings", "since", "now", "page", "certificate", "target", "memo",
 )  # fmt: skip
 """Every word that some text of a declaration may start from; `rules` says which where."""
