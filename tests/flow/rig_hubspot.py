@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -127,8 +127,3 @@ def connected(rig: Rig, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> Ite
         hub.configure(MAPPING, **{**wanted, **settings})
         with checked(hub):
             yield hub
-
-
-def ago(**span: float) -> datetime:
-    """The time so long ago."""
-    return datetime.now(UTC) - timedelta(**span)

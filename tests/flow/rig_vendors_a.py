@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from flow.rig import Rig
@@ -128,3 +129,8 @@ def checked(vendor: Vendor[V]) -> Iterator[None]:
     yield
     assert vendor.refusals() == []
     assert not vendor.faults.pending
+
+
+def ago(**span: float) -> datetime:
+    """The time so long ago."""
+    return datetime.now(UTC) - timedelta(**span)

@@ -21,9 +21,9 @@ from flow.rig_hubspot import (
     NO_ADDRESS,
     TITLE,
     Hub,
-    ago,
     connected,
 )
+from flow.rig_vendors_a import ago
 from vendors.hubspot.sender import Sent, Version
 
 from bridge.core import certificate_id

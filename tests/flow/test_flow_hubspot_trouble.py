@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from flow.rig import Rig
-from flow.rig_hubspot import ADA, BEN, COMPLETED, FLAT, MAPPING, TOKEN, Hub, Record, ago, connected
+from flow.rig_hubspot import ADA, BEN, COMPLETED, FLAT, MAPPING, TOKEN, Hub, Record, connected
+from flow.rig_vendors_a import ago
 from vendors.faults import Mode
 from vendors.hubspot.values import Property
 
