@@ -25,6 +25,7 @@ from flow.rig_hubspot import (
 )
 from flow.rig_vendors_a import ago
 from vendors.hubspot.sender import Sent, Version
+from vendors.hubspot.values import Property
 
 from bridge.core import certificate_id
 from bridge.core.errors import UnavailableError
@@ -311,6 +312,19 @@ def test_case_14_every_body_of_a_workflow_brings_the_same_certificate_as_app_and
     assert [row.code for row in hub.rig.events() if row.state is State.DONE] == ["issued", "already_issued"]
 
 
+def test_a_deal_that_names_no_contact_is_asked_for_it_and_held_where_it_has_two(hub: Hub) -> None:
+    deal = {"objectTypeId": "0-3", "id": "30000000801", "properties": deal_shaped()["properties"]}
+    hub.portal.add_deal("30000000801", [ADA, BEN])
+    hub.deliver(hub.sender.workflow(deal))
+    hub.rig.wait_settled()
+    row = hub.rig.event()
+    assert (row.state, row.code) == (State.HELD, "no_learner")
+    assert "Deal 30000000801 has 2 contacts" in (row.reason or "")
+    hub.portal.deals["30000000801"].contact_ids = [ADA]
+    hub.replay(row.id)
+    hub.assert_one_of_each()
+
+
 @pytest.mark.parametrize(("header", "value"), [("X-API-Key", API_KEY), ("Authorization", f"Bearer {API_KEY}")])
 def test_a_workflow_may_show_an_api_key_instead_of_a_signature(connect: Connect, header: str, value: str) -> None:
     with connect(client_secret=None, api_key=API_KEY, api_key_header=header) as hub, hub.rig.running():
@@ -457,3 +471,22 @@ def test_courses_with_properties_of_their_own_keep_their_numbers_apart(connect: 
         hub.report()
         hub.poll()
         assert len(hub.rig.certificates()) == 2
+
+
+# -- what a person has certbridge do -------------------------------------------------------------
+
+
+def test_a_person_can_test_the_account_list_its_courses_and_ask_about_one_learner(hub: Hub) -> None:
+    found = hub.rig.certbridge("sources", "test", "hubspot")
+    assert "belongs to the HubSpot account 50100100" in found
+    assert "HubSpot has the contact property certificate_id." in found
+    assert "✗" not in found
+    hub.portal.contact_properties["course_id"] = Property("course_id", "Course", "enumeration", "select", ("fire-2",))
+    assert "fire-2" in hub.rig.certbridge("sources", "courses", "hubspot")
+    hub.complete(BEN)
+    hub.rig.certbridge("sources", "ask", "hubspot", "ben+courses@example.org")
+    hub.rig.wait_settled()
+    hub.assert_one_of_each(BEN)
+    hub.report()
+    hub.poll()
+    assert len(hub.rig.certificates()) == 1

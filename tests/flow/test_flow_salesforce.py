@@ -335,8 +335,12 @@ def test_completions_may_be_fields_of_the_contact_itself(connect: Connect) -> No
         "object": "Contact",
         "completed_field": None,
         "fields": {
-            **{"learner": "Id", "first_name": "FirstName", "last_name": "LastName", "email": "Email"},
-            **{"course": "Course_Name__c", "completed_at": "Course_Completed_At__c"},
+            "learner": "Id",
+            "first_name": "FirstName",
+            "last_name": "LastName",
+            "email": "Email",
+            "course": "Course_Name__c",
+            "completed_at": "Course_Completed_At__c",
         },
         "write_back": {"certificate_field": "Last_Certificate_Id__c", "url_field": "Last_Certificate_URL__c"},
     }
@@ -352,3 +356,22 @@ def test_completions_may_be_fields_of_the_contact_itself(connect: Connect) -> No
         assert crm.row(ADA)["Last_Certificate_Id__c"] == certificate_id.grouped(second.certificate.id)
         assert {task["WhoId"] for task in crm.org.tasks} == {ADA}
         crm.assert_through()
+
+
+# -- what a person has certbridge do -------------------------------------------------------------
+
+
+def test_a_person_can_test_the_organisation_list_its_courses_and_ask_about_one_learner(crm: Crm) -> None:
+    found = crm.rig.certbridge("sources", "test", "salesforce")
+    assert "Course_Completion__c.Certificate_Id__c is there and can be written." in found
+    assert "✗" not in found
+    crm.add(Course_Code__c="FIRE-2")
+    listed = crm.rig.certbridge("sources", "courses", "salesforce")
+    assert "FIRE-2: Fire Safety" in listed
+    assert "SAFETY-1: " in listed
+    crm.complete(BENS_RECORD)
+    crm.rig.certbridge("sources", "ask", "salesforce", "ben@example.org")
+    crm.rig.wait_settled()
+    crm.assert_one_of_each(BENS_RECORD, BEN)
+    crm.send(BENS_RECORD)
+    assert len(crm.rig.certificates()) == 1
