@@ -297,10 +297,13 @@ def _settled(tx: Transaction) -> bool:
     if any(row.state in (State.READY, State.RUNNING) for row in inbox.search(tx, limit=1000)):
         return False
     rows = {row.id: row for row in outbox.search(tx, limit=1000)}
-    for row in rows.values():
+    stuck: set[int] = set()
+    for row in sorted(rows.values(), key=lambda row: row.id):  # a step comes after the one it waits for
         waits_for = rows.get(row.after_id) if row.after_id else None
-        stuck = waits_for is not None and waits_for.state not in (State.DONE, State.IGNORED, State.READY, State.RUNNING)
-        if row.state is State.RUNNING or (row.state is State.READY and not stuck):
+        done = waits_for is None or waits_for.state in (State.DONE, State.IGNORED, State.READY, State.RUNNING)
+        if row.state is State.READY and waits_for is not None and (not done or waits_for.id in stuck):
+            stuck.add(row.id)
+        elif row.state in (State.READY, State.RUNNING):
             return False
     return True
 
