@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import threading
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -38,14 +39,20 @@ V = TypeVar("V", bound=StandIn)
 
 
 class Clock:
-    """The clock of the database and of the vendors."""
+    """The clock of the database and of the vendors: it stands still until a test lets time pass.
 
-    def __init__(self, now: datetime = NOON) -> None:
-        self.ahead = now - datetime.now(UTC)
+    So nothing that waits for its next attempt tries again by itself, however slow the machine is.
+    """
+
+    def __init__(self) -> None:
+        self._now = NOON
+        self._lock = threading.Lock()
 
     def now(self) -> datetime:
-        """Returns what time it is."""
-        return datetime.now(UTC) + self.ahead
+        """Returns what time it is; no two looks give the same."""
+        with self._lock:
+            self._now += timedelta(microseconds=1)
+            return self._now
 
     def seconds(self) -> float:
         """Returns the same as Unix seconds, as vendors want it."""
@@ -53,7 +60,8 @@ class Clock:
 
     def forward(self, **much: float) -> None:
         """Lets time pass: `forward(days=1)`."""
-        self.ahead += timedelta(**much)
+        with self._lock:
+            self._now += timedelta(**much)
 
     def ago(self, **much: float) -> datetime:
         """Returns a moment in the past, without parts of a second."""
@@ -95,23 +103,29 @@ class Place(Generic[V]):
             assert f"{address.scheme}://{address.netloc}" == PUBLIC
             target = address.path + (f"?{address.query}" if address.query else "")
             found.append(self.rig.request("POST", target, one.body, one.headers))
-        self.rig.wait_settled()
+        self.settle()
         return found
 
     # -- what the bridge does ----------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Waits until nothing is worked on and nothing waits for another event about the same completion."""
+        self.rig.wait_settled()
+        while any(row.code == "twin" and row.state is State.RETRYING for row in self.rig.events()):
+            self.tried_again(seconds=1)
 
     def poll(self) -> Polled:
         """Polls the source now, and waits until what was found is through."""
         polled: Polled | None = self.rig.bridge.polling.poll(self.rig.bridge.sources[self.name])
         assert polled is not None
-        self.rig.wait_settled()
+        self.settle()
         return polled
 
     def fails_to_poll(self) -> BridgeError:
         """Polls the source now, which must fail, and returns why."""
         with pytest.raises(BridgeError) as caught:
             self.rig.bridge.polling.poll(self.rig.bridge.sources[self.name])
-        self.rig.wait_settled()
+        self.settle()
         return caught.value
 
     def tried_again(self, **later: float) -> None:
@@ -120,10 +134,11 @@ class Place(Generic[V]):
         self.rig.later()
 
     def command(self, *words: str, fails: bool = False) -> str:
-        """Runs the command beside the bridge; returns all that it says, every white space as one."""
+        """Runs the command beside the bridge and waits until what it queued is through; returns what it says."""
         arguments = ["-c", str(self.rig.folder / "config.yaml"), *words]
         result = CliRunner().invoke(certbridge, arguments, env={"COLUMNS": "400", "TERM": "dumb", "NO_COLOR": "1"})
         assert result.exit_code == int(fails), result.output
+        self.settle()
         return " ".join(result.output.split())
 
     # -- how things stand --------------------------------------------------------------------------
@@ -233,7 +248,6 @@ def _place(rig: Rig, name: str, vendor: V, clock: Clock, settings: dict[str, Any
 def _clock(patch: pytest.MonkeyPatch) -> Clock:
     """Puts the clock into the database, and takes the pauses between requests away: they have tests of their own."""
     clock = Clock()
-    real: Callable[[Transaction], datetime] = Transaction.now.fget  # type: ignore[attr-defined]
-    patch.setattr(Transaction, "now", property(lambda tx: real(tx) + clock.ahead))
+    patch.setattr(Transaction, "now", property(lambda tx: clock.now()))
     patch.setattr(Pace, "wait", lambda pace: None)
     return clock

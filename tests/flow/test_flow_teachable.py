@@ -94,7 +94,7 @@ def test_case_09_a_bundle_brings_a_certificate_for_each_course_and_the_latest_nu
     told = [bundle.complete(MARIA, course, school.clock.ago(minutes=5))[0].json() for course in (SAFETY, FORKLIFT)]
     with school.running() as rig:
         rig.post("teachable", json.dumps(told).encode(), token=ADDRESS_TOKEN)
-        rig.wait_settled()
+        school.settle()
         school.assert_loop_closed(2)
         ours = {f"cert:{certificate_id.grouped(hit.certificate.id)}" for hit in rig.certificates()}
         assert src(school, MARIA) in ours
@@ -147,7 +147,7 @@ def test_case_03_and_04_a_forged_webhook_is_refused_and_the_token_is_written_now
         assert rig.events() == []
         # Some schools can only enter an address with a query; it proves as much, and is kept as little.
         assert rig.request("POST", f"/hooks/teachable?token={ADDRESS_TOKEN}", real.body).status == 200
-        rig.wait_settled()
+        school.settle()
         school.assert_loop_closed()
         assert ADDRESS_TOKEN not in rig.dump()
         assert ADDRESS_TOKEN not in caplog.text
@@ -199,7 +199,6 @@ def test_case_12_a_learner_who_was_unenrolled_meanwhile_is_decided_by_the_settin
             assert (row.state, row.code) == (State.HELD, "hold_if")
             assert "was unenrolled before certbridge could ask" in (row.reason or "")
             school.command("events", "release", str(row.id), "--reason", "checked with the trainer")
-            rig.wait_settled()
         school.assert_loop_closed()
 
 
@@ -211,7 +210,6 @@ def test_case_08_a_learner_without_a_name_waits_for_somebody_who_knows_it(school
         assert "name" in (row.reason or "")
         name = "recipient.name=Nadia Silva"
         school.command("events", "release", str(row.id), "--set", name, "--reason", "asked her")
-        rig.wait_settled()
         assert rig.certificate().version.data.recipient.name == "Nadia Silva"
         school.assert_loop_closed()
 
@@ -276,7 +274,7 @@ def test_case_17_a_webhook_that_was_switched_off_is_noticed_and_the_next_look_fi
         assert advice in school.command("doctor", "teachable", fails=True)
         told = school.command("poll", "teachable")
         assert "1 new (1 of them no webhook told of)" in told
-        rig.wait_settled()
+        school.settle()
         school.assert_loop_closed(2)
         assert school.reconciled() == [{"source": "teachable", "events": [rig.events()[-1].id], "count": 1}]
 
@@ -319,17 +317,17 @@ def test_case_15_a_pager_that_claims_zero_rows_is_not_believed(school: School) -
 
 def test_a_completion_before_the_start_line_is_left_for_somebody_to_choose(school: School) -> None:
     school.set("since", "2026-11-01")
-    with school.running() as rig:
+    with school.running():
         polled = school.poll()
         assert (polled.new, polled.older) == ((), 0)
         assert "Dana Okafor" in school.command("past", "teachable", "--since", "2026-01-01")
         school.command("past", "teachable", "--since", "2026-01-01", "--issue", "all", "--yes")
-        rig.wait_settled()
         school.assert_loop_closed()
 
 
 def test_a_burst_is_held_above_the_number_that_is_usual_and_released_by_a_person(school: School) -> None:
     school.set("hold_above", 2)
+    school.rig.set("limits.workers", 1)
     vendor = school.vendor.school
     for learner in range(1, 5):
         vendor.add(Student(learner, f"Learner Number{learner}", f"learner{learner}@example.invalid"))
@@ -338,12 +336,10 @@ def test_a_burst_is_held_above_the_number_that_is_usual_and_released_by_a_person
     with school.running() as rig:
         assert len(school.poll().new) == 5
         held = [row for row in rig.events() if row.state is State.HELD]
-        assert {row.code for row in held} == {"flood"}
-        assert len(rig.certificates()) + len(held) == 5
+        assert [row.code for row in held] == ["flood"] * 3
         school.command(
             "events", "release", "--code", "flood", "--source", "teachable", "--yes", "--reason", "an exam day"
         )
-        rig.wait_settled()
         school.assert_loop_closed(5)
 
 
@@ -410,7 +406,6 @@ def test_a_key_that_was_revoked_stops_everything_with_advice_until_there_is_a_ne
     school.set("api_key", school.vendor.api_key)
     with school.running() as rig:
         school.command("events", "replay", "--failed", "--source", "teachable", "--yes")
-        rig.wait_settled()
         school.assert_loop_closed()
 
 
@@ -468,7 +463,6 @@ def test_a_sign_up_source_that_is_set_is_left_alone_until_somebody_decides(schoo
     school.set("write_back.overwrite", value=True)
     with school.running() as rig:
         school.command("outbox", "replay", "--failed", "--yes")
-        rig.wait_settled()
         school.assert_loop_closed()
         assert src(school, MARIA) == f"cert:{number(rig)}"
 
@@ -478,7 +472,6 @@ def test_a_revoked_number_is_taken_out_again(school: School) -> None:
         completes(school)
         identifier = number(rig)
         school.command("certificates", "revoke", identifier, "--yes", "--reason", "Issued to the wrong person")
-        rig.wait_settled()
         assert [state for _, state, _ in school.steps()] == [State.DONE, State.DONE]
         assert src(school) == ""
 
@@ -487,7 +480,7 @@ def test_a_revoked_number_is_taken_out_again(school: School) -> None:
 
 
 def test_an_admin_is_told_what_to_click_lists_the_courses_and_asks_about_one_learner(school: School) -> None:
-    with school.running() as rig:
+    with school.running():
         told = school.command("sources", "connect", "teachable", fails=True)
         assert "Teachable has no API to register webhooks" in told
         assert school.address in told
@@ -498,10 +491,8 @@ def test_an_admin_is_told_what_to_click_lists_the_courses_and_asks_about_one_lea
             "sources", "ask", "teachable", "nobody@example.invalid"
         )
         school.command("sources", "ask", "teachable", "Dana@Example.invalid")
-        rig.wait_settled()
         school.assert_loop_closed()
         assert school.command("sources", "ask", "teachable", str(DANA))
-        rig.wait_settled()
         school.assert_loop_closed()
         assert "never sent anything yet" in school.command("doctor", "teachable")
         completes(school)
