@@ -154,6 +154,10 @@ class Place(Generic[V]):
         until = self.row().paused_until
         return (until - self.clock.now()).total_seconds() if until else None
 
+    def due(self, every: timedelta = timedelta(minutes=15)) -> bool:
+        """Tells whether the schedule would poll the source now."""
+        return bool(self.rig.bridge.polling.due(self.rig.bridge.sources[self.name], every))
+
     def poll_error(self) -> str | None:
         """What went wrong with the last poll, as the admin is shown it."""
         return polls.state(self.row(), test=False).error
