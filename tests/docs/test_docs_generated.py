@@ -106,7 +106,7 @@ def test_every_setting_of_a_declaration_is_explained() -> None:
 
 
 def test_the_yaml_shown_in_the_readme_is_accepted() -> None:
-    from bridge.app import shipped_mapping
+    from bridge.config import shipped_mapping
     from bridge.core.mapping import compile_mapping, gather
 
     blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
