@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -56,10 +57,7 @@ def issue(
             _report(session, found, rows, today, as_json=as_json)
         if dry_run:
             return
-        if not rows:
-            session.page().say("Nothing is left to issue; the report says why.")
-            return
-        if not (yes or as_json):
+        if rows and not (yes or as_json):
             click.confirm(f"Issue {len(rows):,} certificates{'' if mail else ', without mail'}?", abort=True)
         _issue(session, bridge, source, content, rows, today, mail=mail, as_json=as_json)
 
@@ -80,10 +78,10 @@ def _source(bridge: Bridge, mapping: str) -> str:
     able = [name for name, source in bridge.sources.items() if source.connector.reads_tables]
     for name in able:
         file = bridge.config.sources[name].mapping or ""
-        if mapping in (name, file, file.removesuffix(".yaml")) or Path(mapping).name == file:
+        if mapping == name or (file and file in (mapping, f"{mapping}.yaml", Path(mapping).name)):
             return name
     kinds = sorted(name for name, connector in bridge.connectors.items() if connector.reads_tables)
-    stem = Path(mapping).stem
+    stem = re.sub(r"[^a-z0-9]+", "-", Path(mapping).stem.lower()).strip("-")[:40] or "attendance"
     have = f"Sources for tables: {', '.join(able)}. " if able else ""
     raise ConfigError(
         f"No source for tables uses {mapping}. {have}Add one to the configuration under sources:\n"
@@ -122,15 +120,19 @@ def _issue(
     fresh = [one for one in rows if not one.expired(today)]
     old = [one for one in rows if one.expired(today)]
     puts = bridge.table.issue(bridge.sources[source], content, fresh, mail=mail)
-    puts += bridge.table.issue(bridge.sources[source], content, old, mail=False)
-    done = put_back(bridge, EVENTS, [put.inbox_id for put in puts], _again)
-    tell(session, bridge, done, as_json=as_json)
+    quiet = bridge.table.issue(bridge.sources[source], content, old, mail=False)
+    told = {put.inbox_id for put in puts} if mail else frozenset()
+    numbers = list(dict.fromkeys(put.inbox_id for put in (*puts, *quiet)))
+    done = put_back(bridge, EVENTS, numbers, lambda tx, number: _again(tx, number, mail=number in told))
+    tell(session, bridge, done, as_json=as_json, nothing="Nothing is left to issue; the report says why.")
 
 
-def _again(tx: Transaction, number: int) -> None:
+def _again(tx: Transaction, number: int, *, mail: bool) -> None:
     """Lets a row that came before and stood still have another try: file or mapping may be mended by now."""
+    from bridge.flow.bring import NO_MAIL
     from bridge.store import inbox, stuck
 
     row = inbox.get(tx, number)
     if row is not None and row.state in stuck.STATES:
-        inbox.replay(tx, number, actor=actor())
+        kept = {word: value for word, value in row.overrides.items() if word not in NO_MAIL}
+        inbox.replay(tx, number, actor=actor(), overrides=kept if mail else {**kept, **NO_MAIL})

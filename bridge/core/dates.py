@@ -73,7 +73,10 @@ def read_local(text: str, pattern: str, zone_name: str) -> datetime:
     return instant(moment if moment.tzinfo else moment.replace(tzinfo=zone(zone_name)))
 
 
-_SHEET: Final = re.compile(r"(\d{1,4})([./-])(\d{1,2})\2(\d{1,4})(?:[ T]\d{1,2}:\d{2}(?::\d{2})?(?: ?[AaPp][Mm])?)?")
+_SHEET: Final = re.compile(
+    r"(\d{1,4})([./-]) ?(\d{1,2})\2 ?(\d{1,4})"
+    r"(?:,?[ T]\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?(?: ?[AaPp][Mm])? ?(?:Z|UTC|[+-]\d{2}:?\d{2})?)?"
+)
 _SERIAL: Final = re.compile(r"\d{5}(?:\.\d{1,12})?")
 _ORDERS: Final = {"dmy": (4, 3, 1), "mdy": (4, 1, 3), "ymd": (1, 3, 4)}
 
@@ -81,7 +84,8 @@ _ORDERS: Final = {"dmy": (4, 3, 1), "mdy": (4, 1, 3), "ymd": (1, 3, 4)}
 def read_sheet(text: str, order: str) -> date:
     """Reads the date in a cell of a table: ISO, 31.01.2026, 31/1/26, or the days since 1899 that Excel counts.
 
-    `order` (dmy, mdy, ymd) is that of day, month and year where the year does not come first. Raises ValueError.
+    `order` (dmy, mdy, ymd) is that of day, month and year where the year does not come first. The date counts as it is
+    written, whatever time and offset follow; years of two digits are 1969 to 2068, as in POSIX. Raises ValueError.
     """
     if order not in _ORDERS:
         raise ValueError(f"the order of a date is one of {', '.join(_ORDERS)}.")
@@ -92,13 +96,16 @@ def read_sheet(text: str, order: str) -> date:
     found = _SHEET.fullmatch(text)
     if not found:
         raise ValueError("it is not a date such as 2026-01-31 or 31.01.2026.")
-    year, month, day = (found[group] for group in _ORDERS["ymd" if len(found[1]) == 4 else order])
+    order = "ymd" if len(found[1]) == 4 else order
+    year, month, day = (found[group] for group in _ORDERS[order])
     if len(year) not in (2, 4):
         raise ValueError("it is not a date such as 2026-01-31 or 31.01.2026.")
+    century = 0 if len(year) == 4 else 1900 if int(year) >= 69 else 2000
     try:
-        return _sensible(date(int(year) + (2000 if len(year) == 2 else 0), int(month), int(day)))
+        written = date(century + int(year), int(month), int(day))
     except ValueError:
         raise ValueError(f"there is no such date (read as {order}).") from None
+    return _sensible(written)
 
 
 def instant(moment: datetime) -> datetime:
