@@ -30,6 +30,8 @@ def poll(session: Session, names: tuple[str, ...], as_json: bool) -> None:
         unable = [name for name in chosen if name not in able]
         if unable:
             raise BridgeError(f"{unable[0]} cannot be polled as it is configured: its platform only sends webhooks.")
+        if not able:
+            raise BridgeError("No source can be polled as it is configured: their platforms only send webhooks.")
         found = {name: _poll(bridge, name) for name in chosen or able}
         if not as_json:
             for name, polled in found.items():

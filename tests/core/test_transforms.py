@@ -136,7 +136,11 @@ def test_a_date_in_a_table_is_read(cell: str, order: str | None, day: date) -> N
     [
         ("05/06/2026", None, r"5 June 2026 and as 6 May 2026. Say which .* sheet_date\('dmy'\) .* sheet_date\('mdy'\)"),
         ("5-6-26", None, "5 June 2026 and as 6 May 2026"),
-        ("1/31/2026", "dmy", r"read as day, month, year.* Read as month, day, year it is one: write sheet_date\('mdy'\)"),
+        (
+            "1/31/2026",
+            "dmy",
+            r"read as day, month, year.* Read as month, day, year it is one: write sheet_date\('mdy'\)",
+        ),
         ("31/1/2026", "mdy", r"write sheet_date\('dmy'\)"),
         ("31.31.2026", None, r"no such date \(read as day, month, year\)\.$"),
         ("31/31/2026", None, r"there is no such date\.$"),
