@@ -53,7 +53,7 @@ def with_part(text: str, name: str, content: str) -> str:
 
 
 def source_table() -> str:
-    """Returns the table of every connector that comes with certbridge, as the classes and declarations describe them."""
+    """Returns the table of every connector that comes with certbridge, as classes and declarations describe them."""
     lines = ["| source | webhook | signature | enrichment | poll | write-back | limits |", "|" + " --- |" * 7]
     for name, connector in sorted(discover_connectors().items(), key=lambda item: item[1].title.lower()):
         can = connector.abilities

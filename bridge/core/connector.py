@@ -27,7 +27,7 @@ from bridge.core.retry import check_status
 class ConnectorSettings(BaseModel):
     """What an admin sets for one source of this kind; secrets are `SecretStr`, names and help are the documentation."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 S = TypeVar("S", bound=ConnectorSettings)

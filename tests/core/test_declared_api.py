@@ -243,6 +243,16 @@ def test_an_event_that_only_points_is_completed_with_learner_and_course() -> Non
     assert set(connector.hosts()) == {"lms.acme.example", "www.acme.example"}
 
 
+def test_an_answer_cannot_make_another_learner_of_the_one_that_was_named() -> None:
+    words = EVENT.replace("{{ data.user }}", "{{ data.fetched.user | first_of(data.user) }}", 1)
+    block = "".join(f"  {line}\n" for line in POINTER.splitlines())
+    connector = build(HEAD + WEBHOOK + API + block + words + EVENTS, **SITE)
+    item = {"type": "done", "id": "1", "user": "7", "api_url": "https://www.acme.example/v3/a/1/"}
+    (thin,) = connector.parse(request(item))
+    full = connector.enrich(thin, Script(connector, {"user": "8"}))
+    assert (thin.subject, full.subject) == ("7", "7")
+
+
 @pytest.mark.parametrize(
     "url",
     [
