@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from bridge.clients.http import HttpClient
-from bridge.config import Config, declaration_text, discover_connectors, load, shipped_folder
+from bridge.config import Config, discover_connectors, load, mappings_to_extend
 from bridge.config.secret_files import holds_secrets
 from bridge.core.connector import ApiClient, Connector
 from bridge.core.errors import ConfigError, MappingError, Problem, UnavailableError
@@ -79,15 +79,9 @@ def read_config(path: Path, environ: Mapping[str, str]) -> Config:
     return load(path, discover_connectors(), environ)
 
 
-def shipped_mapping(name: str) -> str | None:
-    """Returns the text of a mapping that came with the package, or None."""
-    file = shipped_folder() / f"{name}.yaml"
-    return file.read_text(encoding="utf-8") if file.is_file() else None
-
-
 def mapping_texts(config: Config) -> Callable[[str], str | None]:
     """Returns what knows the mappings to extend: the shipped ones, and the admin's own that declare a source."""
-    return lambda name: shipped_mapping(name) or declaration_text(config.mappings, name)
+    return mappings_to_extend(config.mappings)
 
 
 def mapping_files(config: Config) -> dict[str, MappingFile]:

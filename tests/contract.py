@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 import pytest
 from pydantic import SecretStr
 
-from bridge.config.declared import shipped_connector, shipped_declarations
+from bridge.config.declared import shipped_connector, shipped_declarations, shipped_mapping
 from bridge.core.connector import ApiClient, Connector
 from bridge.core.errors import PayloadError, SignatureError
 from bridge.core.mapping import Defaults, compile_mapping, gather
@@ -180,9 +180,8 @@ class ConnectorContract:
         return found(found.Settings.model_validate({**self.settings, **changes}))
 
     def mapping(self) -> Any:
-        shipped = (ROOT / "mappings" / f"{self.connector}.yaml").read_text()
         text = f"extends: {self.connector}\n{self.admin}"
-        return compile_mapping(gather("school.yaml", text, {self.connector: shipped}.get))
+        return compile_mapping(gather("school.yaml", text, shipped_mapping))
 
     def enriched(self, case: Case) -> list[SourceEvent]:
         connector = self.build()

@@ -1,6 +1,6 @@
 """The configuration: read once, checked whole, frozen; each module gets its own small part of it."""
 
-from bridge.config.declared import declaration_text, shipped_folder
+from bridge.config.declared import mappings_to_extend, shipped_folder, shipped_mapping
 from bridge.config.discovery import discover_connectors
 from bridge.config.example import example
 from bridge.config.loading import load
@@ -20,13 +20,14 @@ __all__ = [
     "Server",
     "Smtp",
     "SourceConfig",
-    "declaration_text",
     "discover_connectors",
     "example",
     "live_refusals",
     "load",
+    "mappings_to_extend",
     "schemas",
     "shipped_folder",
+    "shipped_mapping",
     "starter",
     "write_starter",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,12 +29,23 @@ def shipped_declarations() -> list[str]:
     return names_in(shipped_folder())
 
 
+def shipped_mapping(name: str) -> str | None:
+    """Returns the text of a mapping that came with the package, or None."""
+    file = shipped_folder() / f"{name}.yaml"
+    return file.read_text(encoding="utf-8") if file.is_file() else None
+
+
+def mappings_to_extend(folder: Path) -> Callable[[str], str | None]:
+    """Returns what knows the mappings to extend: the shipped ones, and those in a folder that declare a source."""
+    return lambda name: shipped_mapping(name) or declaration_text(folder, name)
+
+
 def shipped_connector(name: str) -> type[Connector[Any]]:
     """Returns a connector that a shipped mapping file declares. Raises ConfigError for a broken one."""
     from bridge.core.declared import read_declared
 
-    file = shipped_folder() / f"{name}.yaml"
-    return read_declared(name, file.read_text(encoding="utf-8"), f"mappings/{file.name}", taken=TAKEN)
+    text = shipped_mapping(name) or ""
+    return read_declared(name, text, f"mappings/{name}.yaml", taken=TAKEN, texts=shipped_mapping)
 
 
 def declared_by_admin(
@@ -53,7 +64,8 @@ def declared_by_admin(
         raise ConfigError([Problem(Mark(f"{folder.name}/{name}.yaml", line, 1), message)])
     from bridge.core.declared import read_declared
 
-    return read_declared(name, text, f"{folder.name}/{name}.yaml", taken=TAKEN)
+    file = f"{folder.name}/{name}.yaml"
+    return read_declared(name, text, file, taken=TAKEN, texts=mappings_to_extend(folder))
 
 
 def names_in(folder: Path) -> list[str]:

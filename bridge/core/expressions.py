@@ -229,8 +229,9 @@ def _check_names(node: nodes.Node, names: frozenset[str], roots: set[str]) -> No
     elif isinstance(node, nodes.Getattr | nodes.Getitem):
         part = node.attr if isinstance(node, nodes.Getattr) else node.arg
         inner = part.value if isinstance(part, nodes.Const) else part
-        if isinstance(inner, str) and inner.startswith("_"):
-            raise ValueError(f'"{inner}" is not available: names that start with _ are not data.')
+        # One underscore is data: some vendors write _links and _data.
+        if isinstance(inner, str) and inner.startswith("__"):
+            raise ValueError(f'"{inner}" is not available: names that start with __ are not data.')
     elif isinstance(node, nodes.Filter):
         _check_transform(node)
     elif isinstance(node, nodes.Test):

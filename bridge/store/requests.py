@@ -95,6 +95,11 @@ def record_rejected(tx: Transaction, new: NewRequest, *, per_hour: int = REJECTE
     return record(tx, new)
 
 
+def drop_body(tx: Transaction, request_id: int) -> None:
+    """Forgets the body of a request; its hash stays."""
+    queue.change(tx, requests, requests.c.id == request_id, {"body": None})
+
+
 def get(tx: Transaction, request_id: int) -> RequestRow | None:
     """Returns one request."""
     row = tx.connection.execute(select(requests).where(requests.c.id == request_id)).mappings().one_or_none()

@@ -159,6 +159,18 @@ def test_another_mapping_of_the_admin_may_extend_it(place: Path) -> None:
     assert mapping.courses()
 
 
+def test_a_declaration_may_build_on_a_shipped_one_or_on_another_of_the_admin(place: Path) -> None:
+    (place / "mappings" / "ifttt.yaml").write_text("extends: zapier\nsource: {title: IFTTT}\n")
+    (place / "mappings" / "south.yaml").write_text("extends: acme\nsource: {title: Acme South}\n")
+    south = "  south: {connector: south, header_token: another-token-1, school: south}\n"
+    ifttt = "  ifttt: {connector: ifttt, header_token: another-token-2}\n"
+    (place / "config.yaml").write_text(MINIMAL + "sources:\n" + south + ifttt)
+    config = read_config(place / "config.yaml", {})
+    assert [config.connectors[name].title for name in ("south", "ifttt")] == ["Acme South", "IFTTT"]
+    mappings = {name: read_mapping(file, mapping_texts(config)) for name, file in mapping_files(config).items()}
+    assert {name: mapping.connector for name, mapping in mappings.items()} == {"south": "south", "ifttt": "ifttt"}
+
+
 def test_without_a_mapping_of_its_own_a_source_uses_the_declared_one(place: Path) -> None:
     config = read_config(place / "config.yaml", {})
     assert read_mapping(mapping_files(config)["north"], mapping_texts(config)).connector == "acme"

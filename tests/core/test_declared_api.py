@@ -415,6 +415,51 @@ def test_a_second_request_for_each_item_of_the_list_finds_what_is_below_it() -> 
     assert event.data["name"] == "Dana"
 
 
+PAGED = EACH.replace(
+    ", items: answer.courses}", ", items: answer.courses, pages: {by: link, next: answer._links.next}}"
+)
+
+
+def test_the_second_list_is_followed_to_its_last_page_for_each_item() -> None:
+    learners = {"data": [{"id": 7}, {"id": 8}]}
+    done = [{"courses": [{"id": number, "status": "completed"}]} for number in (68, 69, 70)]
+    more = {**done[0], "_links": {"next": "/api/users/7/courses?page=2"}}
+    pages, script = polled(PAGED, learners, more, done[1], done[2])
+    assert ids(pages) == [["7-68", "7-69", "8-70"]]
+    assert [asked["path"] for asked in script.asked[1:]] == [
+        "/users/7/courses",
+        "https://lms.acme.example/api/users/7/courses?page=2",
+        "/users/8/courses",
+    ]
+
+
+def test_a_second_list_without_an_end_fails_the_poll_instead_of_being_cut_off() -> None:
+    lines = PAGED.replace("next: answer._links.next}", "next: answer.next, most: 2}")
+    endless = [{"courses": [], "next": f"/api/{number}"} for number in range(2)]
+    with pytest.raises(TemporaryError, match="more than 2 pages"):
+        polled(lines, {"data": [{"id": 7}]}, *endless)
+
+
+EXPECTING = POLL + "  expect: item.status is defined\n  only: item.status == 'completed'\n"
+
+
+def test_a_list_that_looks_different_from_what_is_declared_fails_the_poll() -> None:
+    with pytest.raises(TemporaryError, match=r'"item\.status is defined" is true of nothing in it') as caught:
+        polled(EXPECTING, items(1, 2))
+    assert caught.value.stable_code == "list"
+
+
+def test_one_odd_item_among_others_and_an_empty_list_are_nothing_unusual() -> None:
+    done = {"id": "e-1", "status": "completed"}
+    assert ids(polled(EXPECTING, {"data": [{"id": "odd"}, None, done]})[0]) == [["e-1"]]
+    assert ids(polled(EXPECTING, {"data": []})[0]) == [[]]
+
+
+def test_more_items_than_can_be_read_at_once_fail_the_poll_instead_of_being_left_out() -> None:
+    with pytest.raises(TemporaryError, match="more than 10,000 items in one answer"):
+        polled(POLL, {"data": [{}] * 10_001})
+
+
 def test_an_item_below_which_nothing_can_be_asked_stops_the_poll_and_not_silently() -> None:
     with pytest.raises(TemporaryError, match=r"outer\.id is missing"):
         polled(EACH, {"data": [{"name": "Dana"}]})

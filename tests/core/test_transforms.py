@@ -9,19 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bridge.core.choosing import default, find, first_of, lookup
 from bridge.core.expressions import compile_text
 from bridge.core.sandbox import ExpressionFailure, MissingValue
 from bridge.core.transforms import (
     TRANSFORMS,
     date_only,
-    default,
     epoch,
     epoch_ms,
-    first_of,
     iso,
     join,
     local,
-    lookup,
     multilang,
     name_case,
     number,
@@ -234,6 +232,25 @@ def test_split_name_reads_both_orders() -> None:
     assert split_name("Maria da Silva") == {"first": "Maria", "last": "da Silva"}
     assert split_name("da Silva, Maria") == {"first": "Maria", "last": "da Silva"}
     assert split_name("Maria") == {"first": "Maria", "last": ""}
+
+
+def test_find_chooses_the_entry_of_a_list_by_one_of_its_items() -> None:
+    entries = [
+        None,
+        5,
+        {"name": None},
+        {"name": "Team", "value": "North"},
+        {"name": "Team", "value": "South"},
+        {"id": 7},
+    ]
+    assert find(entries, "name", "Team") == {"name": "Team", "value": "North"}
+    assert find(entries, "id", "7") == find(entries, "id", 7) == {"id": 7}
+    assert find(entries, "name", "None") is None
+    assert find([], "name", "Team") is None
+    with pytest.raises(ValueError, match="it is not a list"):
+        find("Team", "name", "Team")
+    found = compile_text("{{ (data | find('name', 'Squad')).value | default('none') }}", ("data",))
+    assert found.value({"data": entries}) == "none"
 
 
 def test_lookup_replaces_or_says_what_is_missing() -> None:
