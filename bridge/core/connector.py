@@ -268,7 +268,8 @@ class Connector(ABC, Generic[S]):
 
         Raises PermanentError where the vendor cannot be asked about one learner.
         """
-        raise PermanentError(f"{self.title} cannot be asked about one learner. Poll the source instead.", code="no_ask")
+        instead = " Poll the source instead." if self.polls() else ""
+        raise PermanentError(f"{self.title} cannot be asked about one learner.{instead}", code="no_ask")
 
     def courses(self, api: ApiClient) -> Iterator[CourseFound]:
         """Yields the courses at the source. Raises PermanentError where the vendor has no list of them."""

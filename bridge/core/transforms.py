@@ -65,8 +65,8 @@ def date_only(value: object, zone: str | None = None) -> date:
     return dates.civil(value, zone) if zone else value.date()
 
 
-def sheet_date(value: object, order: str = "dmy") -> date:
-    """Reads the date in a cell of a table; `order` is dmy, mdy or ymd. Raises ValueError."""
+def sheet_date(value: object, order: str | None = None) -> date:
+    """Reads the date in a cell of a table; `order` is dmy, mdy or ymd, else what leaves no doubt. Raises ValueError."""
     return _named(value, lambda: dates.read_sheet(as_text(value), order))
 
 
@@ -340,7 +340,7 @@ _LIST: Final = (
     Transform(
         "sheet_date",
         sheet_date,
-        "a date in a table: ISO, 31.01.2026, Excel's number; order dmy, mdy or ymd",
+        "a date in a table: ISO, 31.01.2026, Excel's number; 05/06/2026 needs an order (dmy, mdy)",
         "{{ data.row.date | sheet_date('dmy') }}",
     ),
     Transform("to_epoch", to_epoch, "writes seconds since 1970", "{{ data.ended | to_epoch }}"),
