@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 import structlog
+from cli_harbour import Harbour, make_harbour
 from cli_school import HOSTILE, School, completed, make_school
+from flow.harbour_site import installed
+from vendors.harbour_lms import HarbourStandIn
 
 
 @pytest.fixture
@@ -51,3 +54,16 @@ def logging_as_before() -> Iterator[None]:
     root.handlers[:] = before
     root.setLevel(level)
     structlog.reset_defaults()
+
+
+@pytest.fixture
+def vendor() -> Iterator[HarbourStandIn]:
+    """Harbour LMS, the platform of the stranger's connector, which is installed."""
+    with installed(), HarbourStandIn() as made:
+        yield made
+
+
+@pytest.fixture
+def harbour(tmp_path: Path, vendor: HarbourStandIn) -> Harbour:
+    """A school with Harbour as its source, live, and one for tables; nothing has happened yet."""
+    return make_harbour(tmp_path / "school", vendor)
