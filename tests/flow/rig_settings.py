@@ -55,7 +55,6 @@ def settings(moodle: MoodleStandIn, thinkific: ThinkificStandIn, database: str) 
                 "url": moodle.url,
                 "token": moodle.token,
                 "webhook_token": WEBHOOK_TOKEN,
-                "poll_every": "off",
             },
             "thinkific": {
                 "connector": "thinkific",
@@ -69,7 +68,6 @@ def settings(moodle: MoodleStandIn, thinkific: ThinkificStandIn, database: str) 
                 "api_key": thinkific.api_key,
                 "signing_secret": SECRETS["signing"],
                 "profile_field": "Certificate ID",
-                "poll_every": "off",
             },
         },
     }
