@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -58,10 +59,7 @@ def issue(
             _report(session, found, rows, today, as_json=as_json)
         if dry_run:
             return
-        if not rows:
-            session.page().say("Nothing is left to issue; the report says why.")
-            return
-        if not (yes or as_json):
+        if rows and not (yes or as_json):
             count = f"{len(rows):,} {'certificate' if len(rows) == 1 else 'certificates'}"
             click.confirm(f"Issue {count}{'' if mail else ', without mail'}?", abort=True)
         _issue(session, bridge, source, content, rows, today, mail=mail, as_json=as_json)
@@ -110,7 +108,8 @@ def _sources_for_tables(bridge: Bridge, able: list[str], mapping: str) -> str:
 
     # A configuration without such a source knows no such connector; look at all that are installed.
     kinds = sorted(name for name, connector in discover_connectors().items() if connector.reads_tables)
-    stem = Path(mapping).stem if mapping not in bridge.sources else "lists"
+    named = Path(mapping).stem.lower() if mapping not in bridge.sources else "lists"
+    stem = re.sub(r"[^a-z0-9]+", "-", named).strip("-")[:40] or "lists"
     return (
         "There is no source for tables yet. Add one to the configuration under sources:, and its mapping file:\n"
         f"  {stem}:\n    connector: {kinds[0] if kinds else '...'}\n    mapping: {stem}.yaml"
@@ -150,15 +149,19 @@ def _issue(
     fresh = [one for one in rows if not one.expired(today)]
     old = [one for one in rows if one.expired(today)]
     puts = bridge.table.issue(bridge.sources[source], content, fresh, mail=mail)
-    puts += bridge.table.issue(bridge.sources[source], content, old, mail=False)
-    done = put_back(bridge, EVENTS, [put.inbox_id for put in puts], _again)
-    tell(session, bridge, done, as_json=as_json)
+    quiet = bridge.table.issue(bridge.sources[source], content, old, mail=False)
+    told = {put.inbox_id for put in puts} if mail else frozenset()
+    numbers = list(dict.fromkeys(put.inbox_id for put in (*puts, *quiet)))
+    done = put_back(bridge, EVENTS, numbers, lambda tx, number: _again(tx, number, mail=number in told))
+    tell(session, bridge, done, as_json=as_json, nothing="Nothing is left to issue; the report says why.")
 
 
-def _again(tx: Transaction, number: int) -> None:
+def _again(tx: Transaction, number: int, *, mail: bool) -> None:
     """Lets a row that came before and stood still have another try: file or mapping may be mended by now."""
+    from bridge.flow.bring import NO_MAIL
     from bridge.store import inbox, stuck
 
     row = inbox.get(tx, number)
     if row is not None and row.state in stuck.STATES:
-        inbox.replay(tx, number, actor=actor())
+        kept = {word: value for word, value in row.overrides.items() if word not in NO_MAIL}
+        inbox.replay(tx, number, actor=actor(), overrides=kept if mail else {**kept, **NO_MAIL})

@@ -73,7 +73,10 @@ def read_local(text: str, pattern: str, zone_name: str) -> datetime:
     return instant(moment if moment.tzinfo else moment.replace(tzinfo=zone(zone_name)))
 
 
-_SHEET: Final = re.compile(r"(\d{1,4})([./-])(\d{1,2})\2(\d{1,4})(?:[ T]\d{1,2}:\d{2}(?::\d{2})?(?: ?[AaPp][Mm])?)?")
+_SHEET: Final = re.compile(
+    r"(\d{1,4})([./-]) ?(\d{1,2})\2 ?(\d{1,4})"
+    r"(?:,?[ T]\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?(?: ?[AaPp][Mm])? ?(?:Z|UTC|[+-]\d{2}:?\d{2})?)?"
+)
 _SERIAL: Final = re.compile(r"\d{5}(?:\.\d{1,12})?")
 _ORDERS: Final = {"dmy": (4, 3, 1), "mdy": (4, 1, 3), "ymd": (1, 3, 4)}
 
@@ -86,7 +89,8 @@ def read_sheet(text: str, order: str | None) -> date:
     """Reads the date in a cell of a table: ISO, 31.01.2026, 31/1/26, or the days since 1899 that Excel counts.
 
     `order` (dmy, mdy, ymd) is that of day, month and year where the year does not come first. Without one, dates with
-    dots are dmy, and others are read only where there is no second way to read them. Raises ValueError.
+    dots are dmy, and others are read only where there is no second way to read them. The date counts as it is written,
+    whatever time and offset follow; years of two digits are 1969 to 2068, as in POSIX. Raises ValueError.
     """
     if order is not None and order not in _ORDERS:
         raise ValueError(f"the order of a date is one of {', '.join(_ORDERS)}.")
@@ -126,10 +130,12 @@ def _reading(found: re.Match[str], order: str) -> date | None:
     year, month, day = (found[group] for group in _ORDERS[order])
     if len(year) not in (2, 4):
         raise ValueError(_NO_SHEET_DATE)
+    century = 0 if len(year) == 4 else 1900 if int(year) >= 69 else 2000
     try:
-        return _sensible(date(int(year) + (2000 if len(year) == 2 else 0), int(month), int(day)))
+        written = date(century + int(year), int(month), int(day))
     except ValueError:
         return None
+    return _sensible(written)
 
 
 def instant(moment: datetime) -> datetime:

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 from bridge.core import dates
 from bridge.core.choosing import default, find, first_of, lookup
-from bridge.core.text import MAX_TEXT, as_text, one_line, shown
+from bridge.core.text import MAX_TEXT, as_text, nfc, one_line, shown
 
 _T = TypeVar("_T")
 
@@ -270,12 +270,18 @@ def _plain(value: Decimal) -> int | Decimal:
     return int(value) if value == value.to_integral_value() else value
 
 
-_TRUE: Final = frozenset("1 true yes y x ja j oui o si sí sim s on present attended passed ✓ ✔".split())  # noqa: SIM905
+_TRUE: Final = frozenset(
+    # The last line is how Excel writes TRUE in a table of that language.
+    "1 true yes y x ja j oui o si sí sim s on present attended passed ✓ ✔ ✅ ☑ "  # noqa: SIM905
+    "wahr vrai vero verdadero verdadeiro waar prawda".split()
+)
+_VARIANT: Final = re.compile("[\ufe0e\ufe0f]")
+"""Chooses between a sign as text and as a picture."""
 
 
 def truth(value: object) -> bool:
     """Reads yes, y, 1, x, true, ja, oui, sí or ✓ as true, everything else as false."""
-    return value is True or as_text(value).strip().casefold() in _TRUE
+    return value is True or nfc(_VARIANT.sub("", as_text(value))).strip().casefold() in _TRUE
 
 
 def join(value: object, separator: str = ", ") -> str:

@@ -145,7 +145,7 @@ class Receiver:
             puts = [inbox.put(tx, replace(event, request_id=request_id)) for event in events]
             if _repeats(puts):
                 # Its content is kept with the first one; erasing a learner finds bodies by the events they brought.
-                requests.drop_body(tx, request_id)
+                requests.forget_body(tx, request_id)
             if pulse:
                 sources.saw(tx, source.name, event=bool(events))
             if any(put.result == "revived" for put in puts) or any(one.state is State.READY for one in events):

@@ -26,6 +26,7 @@ from bridge.core.errors import BridgeError
 from bridge.core.models import State
 from bridge.demo.vendors.json_vendor import Delivery
 from bridge.demo.vendors.moodle import MoodleStandIn
+from bridge.demo.vendors.moodle_site import User
 from bridge.demo.vendors.stand_in import StandIn
 from bridge.demo.vendors.thinkific import ThinkificStandIn
 from bridge.flow.poll import Polled
@@ -236,7 +237,11 @@ def thinkific(rig: Rig, patch: pytest.MonkeyPatch, **settings: Any) -> Iterator[
 
 @contextmanager
 def moodle(rig: Rig, patch: pytest.MonkeyPatch, **settings: Any) -> Iterator[Place[MoodleStandIn]]:
-    """A bridge whose only source is the rig's Moodle, with local_webhooks unless told otherwise."""
+    """A bridge whose only source is the rig's Moodle, with local_webhooks unless told otherwise.
+
+    Every learner has a name that the certificate's typeface can draw; what happens to others has a test elsewhere.
+    """
+    rig.moodle.site.add(User(4, "learner2", "Xiaolong", "Li", "li.xiaolong@example.invalid"))
     ours = {"url": rig.moodle.url, "token": rig.moodle.token, "webhook_token": WEBHOOK_TOKEN}
     yield _place(rig, "moodle", rig.moodle, _clock(patch), {**ours, **settings}, None)
 

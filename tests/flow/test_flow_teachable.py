@@ -293,7 +293,7 @@ def test_a_sweep_keeps_within_its_budget_and_goes_on_the_next_day_after_a_restar
         assert school.poll().new == ()
         assert len(school.vendor.named("GET /v1/courses")) - len(school.vendor.named("progress")) == 10
     # A course that is deleted while the sweep sleeps ends nothing.
-    del vendor.courses[400012], vendor.enrolments[DANA, 400012]
+    vendor.delete_course(400012)
     school.clock.forward(days=1)
     with school.running():
         listed.append(len(school.poll().new))
