@@ -139,7 +139,7 @@ def test_expired_rows_and_rows_without_mail_write_to_nobody(harbour: Harbour, ta
     issue(harbour, table, "--expired")
     assert (harbour.issued(), harbour.mails()) == (["Maria Silva", "Old One"], 1)
     write(table, NORA)
-    assert "Issue 1 certificates, without mail?" in issue(harbour, table, "--no-mail", input="y\n")
+    assert "Issue 1 certificate, without mail?" in issue(harbour, table, "--no-mail", input="y\n")
     assert (len(harbour.issued()), harbour.mails()) == (3, 1)
 
 
@@ -158,16 +158,16 @@ def test_the_map_is_a_source_or_its_file(harbour: Harbour, table: Path, named: s
 
 @pytest.mark.parametrize(
     ("named", "source"),
-    [("evening.yaml", "evening"), ("Evening Course 2.yaml", "evening-course-2"), ("", "attendance")],
+    [("evening.yaml", "evening"), ("Evening Course 2.yaml", "evening-course-2"), ("", "lists")],
 )
 def test_an_unknown_map_tells_what_to_add_and_that_is_a_working_configuration(
     harbour: Harbour, table: Path, named: str, source: str
 ) -> None:
     result = harbour.certbridge("issue", "--csv", str(table), "--map", named, "--yes")
     assert result.exit_code == 1
-    assert "Sources for tables: attendance." in result.output
+    assert "one of the sources for tables (attendance)" in result.output
     _, *lines = result.output.splitlines()
-    if source != "attendance":
+    if named:
         added = textwrap.indent(textwrap.dedent("\n".join(lines)), "  ")
         harbour.config.write_text(f"{harbour.config.read_text()}{added}\n")
         (harbour.folder / "mappings" / f"{source}.yaml").write_text("extends: spreadsheet\nother_courses: issue\n")
@@ -180,7 +180,7 @@ def test_an_unknown_map_tells_what_to_add_and_that_is_a_working_configuration(
     [
         (b"", "fewer than two columns"),
         (b"name,email,course,completed_at\n", "no row below it"),
-        (b"PK\x03\x04\x00\x00", "is it a CSV file?"),
+        (b"PK\x03\x04\x00\x00", "not a CSV file"),
         (b"name,email\n\xe4\xf6,x\n", "is not UTF-8 text"),
         (b'a,b\n"open,1\n', "cannot be read"),
     ],
