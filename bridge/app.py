@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from bridge.clients.http import HttpClient
-from bridge.config import Config, declaration_text, discover_connectors, load, shipped_folder
+from bridge.config import Config, discover_connectors, installed_mapping, load, mappings_to_extend
 from bridge.config.secret_files import holds_secrets
 from bridge.core.connector import ApiClient, Connector
 from bridge.core.errors import ConfigError, MappingError, Problem, UnavailableError
@@ -27,6 +27,7 @@ from bridge.core.models import Ignored, Issuer, SourceEvent
 from bridge.core.source import Source
 from bridge.flow.acts import Acting
 from bridge.flow.amend import Amending
+from bridge.flow.answer import Answering
 from bridge.flow.bring import Bringing
 from bridge.flow.clerk import Clerk, Exchange
 from bridge.flow.issue import Issuing
@@ -78,15 +79,10 @@ def read_config(path: Path, environ: Mapping[str, str]) -> Config:
     return load(path, discover_connectors(), environ)
 
 
-def shipped_mapping(name: str) -> str | None:
-    """Returns the text of a mapping that came with the package, or None."""
-    file = shipped_folder() / f"{name}.yaml"
-    return file.read_text(encoding="utf-8") if file.is_file() else None
-
-
 def mapping_texts(config: Config) -> Callable[[str], str | None]:
-    """Returns what knows the mappings to extend: the shipped ones, and the admin's own that declare a source."""
-    return lambda name: shipped_mapping(name) or declaration_text(config.mappings, name)
+    """Returns what knows the mappings to extend: those of connectors, and own ones that declare a source."""
+    connectors, to_extend = discover_connectors(), mappings_to_extend(config.mappings)
+    return lambda name: to_extend(name) or installed_mapping(name, connectors)
 
 
 def mapping_files(config: Config) -> dict[str, MappingFile]:
@@ -151,6 +147,7 @@ class Bridge:
             events_per_request=limits.events_per_request,
             rejected_per_hour=limits.rejected_per_hour,
             unwanted=self._unwanted,
+            answering=Answering(self.store, self.publisher),
             overloaded=self.upkeep.overloaded,
         )
 
@@ -175,7 +172,8 @@ class Bridge:
     @cached_property
     def polling(self) -> Polling:
         """What asks the sources."""
-        return Polling(self.store, self.api, self._unwanted, self.upkeep.overloaded, self.node, self.woken.set)
+        parts = self.upkeep.overloaded, self.node, self.woken.set, self.redactor.text
+        return Polling(self.store, self.api, self._unwanted, *parts)
 
     @cached_property
     def bringing(self) -> Bringing:

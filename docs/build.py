@@ -5,11 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import get_origin
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from bridge.config import discover_connectors, example
 from bridge.core.conditions import PHRASES
+from bridge.core.declared import Declaration
+from bridge.core.declared.asking import Ask
+from bridge.core.declared.proof import OneProof
+from bridge.core.declared.rules import PLACES
 from bridge.core.mapping_decision import OVERRIDES
 from bridge.core.mapping_file import WORDS, Conditions, MappingFile
 from bridge.core.transforms import TRANSFORMS
@@ -23,6 +29,8 @@ def built() -> dict[str, str]:
     return {
         "config.example.yaml": example(discover_connectors()),
         "docs/mapping.md": mapping_reference(),
+        "docs/declaring-a-source.md": with_reference(_read("docs/declaring-a-source.md")),
+        "docs/connect/README.md": with_part(_read("docs/connect/README.md"), "sources", source_table()),
         "README.md": with_block(_read("README.md"), LISTED, "python", _read(LISTED)),
     }
 
@@ -34,6 +42,24 @@ def with_block(text: str, name: str, language: str, content: str) -> str:
     if not re.search(pattern, text, re.DOTALL):
         raise ValueError(f"there is no block {name}")
     return re.sub(pattern, lambda _: block, text, flags=re.DOTALL)
+
+
+def with_part(text: str, name: str, content: str) -> str:
+    """Returns the text with what stands between `<!-- name -->` and `<!-- /name -->` replaced."""
+    pattern = rf"<!-- {re.escape(name)} -->\n.*?<!-- /{re.escape(name)} -->"
+    if not re.search(pattern, text, re.DOTALL):
+        raise ValueError(f"there is no part {name}")
+    return re.sub(pattern, lambda _: f"<!-- {name} -->\n{content}\n<!-- /{name} -->", text, flags=re.DOTALL)
+
+
+def source_table() -> str:
+    """Returns the table of every connector that comes with certbridge, as classes and declarations describe them."""
+    lines = ["| source | webhook | signature | enrichment | poll | write-back | limits |", "|" + " --- |" * 7]
+    for name, connector in sorted(discover_connectors().items(), key=lambda item: item[1].title.lower()):
+        can = connector.abilities
+        cells = (can.webhook, can.proof, can.enrichment, can.poll, can.write_back, can.limits)
+        lines.append(f"| [{connector.title}]({name}.md) | {' | '.join(map(_cell, cells))} |")
+    return "\n".join(lines)
 
 
 def mapping_reference() -> str:
@@ -82,11 +108,44 @@ def mapping_reference() -> str:
     )
 
 
+def with_reference(text: str) -> str:
+    """Returns docs/declaring-a-source.md with its reference made anew."""
+    mark = "<!-- reference: made from the code by `make docs` -->"
+    return f"{text[: text.index(mark)]}{mark}\n" + "\n".join(["", *_declaration()])
+
+
+def _declaration() -> Iterator[str]:
+    shown: set[type[BaseModel]] = set()
+    for model, path in _models(Declaration, "`source:`"):
+        if model in shown or model is OneProof:
+            continue  # what is written in several places is explained at the first one
+        shown.add(model)
+        yield from (f"### {path}", "")
+        own = dict(model.model_fields)
+        if issubclass(model, Ask) and model is not Ask:
+            own = {name: info for name, info in own.items() if name not in Ask.model_fields}
+            yield from ("What every request has (below), and:", "")
+        yield from ("| setting | what it is |", "| --- | --- |", *_rows(own), "")
+    yield from ("### Names in texts", "", "What a text may start from depends on where it stands:", "")
+    yield from ("| in | names |", "| --- | --- |")
+    for place, names in PLACES.items():
+        yield f"| `{'.'.join(place)}` | {', '.join(f'`{name}`' for name in names)} |"
+    yield ""
+
+
+def _rows(fields: Mapping[str, FieldInfo]) -> Iterator[str]:
+    for name, info in fields.items():
+        needed = "**Needed.** " if info.is_required() else ""
+        default = info.default if isinstance(info.default, str | int) and not isinstance(info.default, bool) else None
+        ending = f" Default: `{default}`." if default not in (None, "") else ""
+        yield f"| `{info.alias or name}` | {needed}{_cell(info.description or '')}{ending} |"
+
+
 def _settings() -> Iterator[str]:
     yield from ("## Settings", "")
     for model, path in dict.fromkeys(_models(MappingFile, "")):
-        if model is Conditions:
-            continue  # the same everywhere; it has a section of its own
+        if model is Conditions or path.startswith("`source:`"):
+            continue  # each has a section or a page of its own
         yield from (f"### {path or 'The file'}", "", "| setting | what it is |", "| --- | --- |")
         for name, info in model.model_fields.items():
             yield f"| `{info.alias or name}` | {_cell(info.description or '')} |"
@@ -98,7 +157,8 @@ def _models(model: type[BaseModel], path: str) -> Iterator[tuple[type[BaseModel]
     for name, info in model.model_fields.items():
         for inner in _inside(info.annotation):
             key = info.alias or name
-            inside = {"events": "`events:`, each", "courses": "`courses:`, each"}.get(key, f"`{key}:`")
+            each = key in ("events", "courses") or get_origin(info.annotation) in (dict, tuple)
+            inside = f"`{key}:`, each" if each else f"`{key}:`"
             yield from _models(inner, f"{path} → {inside}" if path else inside)
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bridge.app import mapping_files, mapping_texts, read_config, shipped_mapping
-from bridge.config import Config, SourceConfig, live_refusals
+from bridge.app import mapping_files, mapping_texts, read_config
+from bridge.config import Config, SourceConfig, live_refusals, shipped_mapping
 from bridge.core import document
 from bridge.core.errors import ConfigError, MappingError, Problem
 from bridge.core.mapping import CourseListing

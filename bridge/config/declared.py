@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from bridge.core.connector import Connector
 from bridge.core.document import MAX_BYTES
 from bridge.core.errors import ConfigError, Mark, Problem
 
+_MOST_FILES: Final = 1_000
 TAKEN: Final = tuple(SourceBlock.model_fields)
 """Names of settings that every source has."""
 
@@ -25,15 +26,26 @@ def shipped_folder() -> Path:
 
 def shipped_declarations() -> list[str]:
     """Returns the names of the connectors that shipped mapping files declare."""
-    return [file.stem for file in sorted(shipped_folder().glob("*.yaml")) if _declares(file)]
+    return names_in(shipped_folder())
+
+
+def shipped_mapping(name: str) -> str | None:
+    """Returns the text of a mapping that came with the package, or None."""
+    file = shipped_folder() / f"{name}.yaml"
+    return file.read_text(encoding="utf-8") if file.is_file() else None
+
+
+def mappings_to_extend(folder: Path) -> Callable[[str], str | None]:
+    """Returns what knows the mappings to extend: the shipped ones, and those in a folder that declare a source."""
+    return lambda name: shipped_mapping(name) or declaration_text(folder, name)
 
 
 def shipped_connector(name: str) -> type[Connector[Any]]:
     """Returns a connector that a shipped mapping file declares. Raises ConfigError for a broken one."""
     from bridge.core.declared import read_declared
 
-    file = shipped_folder() / f"{name}.yaml"
-    return read_declared(name, file.read_text(encoding="utf-8"), f"mappings/{file.name}", taken=TAKEN)
+    text = shipped_mapping(name) or ""
+    return read_declared(name, text, f"mappings/{name}.yaml", taken=TAKEN, texts=shipped_mapping)
 
 
 def declared_by_admin(
@@ -52,7 +64,13 @@ def declared_by_admin(
         raise ConfigError([Problem(Mark(f"{folder.name}/{name}.yaml", line, 1), message)])
     from bridge.core.declared import read_declared
 
-    return read_declared(name, text, f"{folder.name}/{name}.yaml", taken=TAKEN)
+    file = f"{folder.name}/{name}.yaml"
+    return read_declared(name, text, file, taken=TAKEN, texts=mappings_to_extend(folder))
+
+
+def names_in(folder: Path) -> list[str]:
+    """Returns the names of the mapping files in a folder that declare a source."""
+    return [file.stem for file in sorted(folder.glob("*.yaml"))[:_MOST_FILES] if _declares(file)]
 
 
 def declaration_text(folder: Path, name: str) -> str | None:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, SecretStr
 
-from bridge.config.declared import declared_by_admin
+from bridge.config.declared import declared_by_admin, names_in
 from bridge.config.forms import SOURCE_NAME, check_secret
 from bridge.config.models import Config, SourceBlock, SourceConfig
 from bridge.config.refusals import live_refusals
@@ -89,7 +89,7 @@ class _Loading:
                 message = f'"{name}" cannot be the name of a source: it stands in web addresses. Use a-z, 0-9, - and _.'
                 self._complain(path, message, key=True)
             elif not isinstance(block, dict):
-                message = f"Source {name} needs at least a connector, indented below it: {', '.join(self.connectors)}."
+                message = f"Source {name} needs at least a connector, indented below it: {', '.join(self._known())}."
                 self._complain(path, message, key=True)
             elif (connector := self._connector(path, block)) and (source := self._source(name, connector)):
                 yield name, source
@@ -104,7 +104,7 @@ class _Loading:
                 return None
             if found := declared or self.connectors.get(named):
                 return self.used.setdefault(named, found)
-        known = list(self.connectors)
+        known = self._known()
         if "connector" not in block:
             message = f'{".".join(path)} has no "connector". It is required. Allowed: {", ".join(known)}.'
             self._complain(path, message, key=True)
@@ -172,6 +172,9 @@ class _Loading:
     def _fill_secrets(self, path: tuple[str, ...], model: type[Any]) -> None:
         self.document, found = fill_secrets(self.document, model, at=path, folder=self.folder)
         self.problems += found
+
+    def _known(self) -> list[str]:
+        return [*self.connectors, *(name for name in names_in(self._mappings()) if name not in self.connectors)]
 
     def _mappings(self) -> Path:
         named = self.document.at(("mappings",))

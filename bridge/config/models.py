@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Self
-from urllib.parse import unquote
 
-from pydantic import BaseModel, Field, PrivateAttr, SecretStr, SerializeAsAny, model_validator
+from pydantic import Field, PrivateAttr, SerializeAsAny, model_validator
 
 from bridge.config.forms import (
     DatabaseUrl,
@@ -24,6 +23,7 @@ from bridge.config.forms import (
     WebAddress,
     ZoneName,
 )
+from bridge.config.hidden import secrets_in
 from bridge.config.machine import Limits, Log, Server
 from bridge.config.section import Section
 from bridge.core.connector import Connector, ConnectorSettings
@@ -256,31 +256,4 @@ class Config(Section):
 
     def secrets(self) -> tuple[str, ...]:
         """Returns every secret value, for redaction."""
-        return tuple(dict.fromkeys(_secrets(self)))
-
-
-def _secrets(value: object) -> Iterator[str]:
-    if isinstance(value, SecretStr):
-        yield from _parts_to_hide(value.get_secret_value())
-    elif isinstance(value, BaseModel):
-        for name in type(value).model_fields:
-            yield from _secrets(getattr(value, name))
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _secrets(item)
-    elif isinstance(value, list | tuple | set | frozenset):
-        for item in value:
-            yield from _secrets(item)
-
-
-def _parts_to_hide(text: str) -> Iterator[str]:
-    scheme, mark, rest = text.partition("://")
-    if not mark:
-        yield text
-        return
-    # A database's address is no secret by itself; its password is, also where it stands alone and decoded.
-    _, colon, password = rest.rpartition("@")[0].partition(":")
-    if colon and password:
-        yield from (text, password, unquote(password))
-    elif not scheme.startswith(("sqlite", "postgresql")):
-        yield text
+        return tuple(dict.fromkeys(secrets_in(self)))

@@ -27,7 +27,7 @@ from bridge.core.retry import check_status
 class ConnectorSettings(BaseModel):
     """What an admin sets for one source of this kind; secrets are `SecretStr`, names and help are the documentation."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 S = TypeVar("S", bound=ConnectorSettings)
@@ -221,7 +221,8 @@ class Connector(ABC, Generic[S]):
     # What you may write.
     def reply(self, received: Received) -> Reply:
         """Answers the vendor; the default is JSON with what became of the request."""
-        body = {"outcome": received.outcome, "reason": received.reason, "events": list(received.events)}
+        said = {"outcome": received.outcome, "reason": received.reason, "events": list(received.events)}
+        body = {**said, **received.details}
         headers = {"Content-Type": "application/json"}
         if received.retry_after is not None:
             headers["Retry-After"] = str(max(1, round(received.retry_after)))
@@ -267,7 +268,8 @@ class Connector(ABC, Generic[S]):
 
         Raises PermanentError where the vendor cannot be asked about one learner.
         """
-        raise PermanentError(f"{self.title} cannot be asked about one learner. Poll the source instead.", code="no_ask")
+        instead = " Poll the source instead." if self.polls() else ""
+        raise PermanentError(f"{self.title} cannot be asked about one learner.{instead}", code="no_ask")
 
     def courses(self, api: ApiClient) -> Iterator[CourseFound]:
         """Yields the courses at the source. Raises PermanentError where the vendor has no list of them."""

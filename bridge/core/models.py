@@ -84,6 +84,8 @@ class Received:
     events: tuple[str, ...] = ()
     retry_after: float | None = None
     """Seconds, with status 503."""
+    details: Mapping[str, object] = field(default_factory=dict)
+    """What became of the events, for senders that ask for it: `status`, `certificate_id`, `verify_url`, ..."""
 
 
 @dataclass(frozen=True, slots=True)

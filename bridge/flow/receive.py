@@ -13,6 +13,7 @@ import structlog
 from bridge.core.errors import PayloadError, SignatureError, UnavailableError
 from bridge.core.models import InboundRequest, Received, Reply, SourceEvent, State
 from bridge.core.source import Source
+from bridge.flow.answer import Answering
 from bridge.flow.arrival import Unwanted, new_event
 from bridge.flow.lease import LostLeaseError
 from bridge.observe import Redactor, crash_point
@@ -39,6 +40,7 @@ class Receiver:
     events_per_request: int
     rejected_per_hour: int
     unwanted: Unwanted
+    answering: Answering
     overloaded: Callable[[str], bool]
     """Tells of a source whether so many of its events wait that more would only wait longer."""
     _pulses: dict[str, float] = field(default_factory=dict)
@@ -64,7 +66,22 @@ class Receiver:
             received = self._store(known, request, self._read(known, request), peer)
         except UnavailableError as error:
             return self._unavailable(known, error)
+        if known.connector.answers_certificate:
+            received = self.answering.complete(known, received, request)
         return known.connector.reply(received)
+
+    def status(self, source: str, request: InboundRequest, event: int, *, peer: str) -> Reply:
+        """Answers a sender that asks what became of one of its events; it proves itself as with a webhook."""
+        known = self.sources.get(source)
+        if known is None or not known.connector.answers_certificate:
+            return self._unknown(source, request, peer)
+        try:
+            known.connector.verify(request)
+        except SignatureError as error:
+            return self._refuse(known, request, str(error), peer)
+        except UnavailableError as error:
+            return self._unavailable(known, error)
+        return self.answering.look(known, event)
 
     def _unavailable(self, source: Source, error: UnavailableError) -> Reply:
         log.warning("not stored", source=source.name, reason=str(error))
@@ -128,7 +145,7 @@ class Receiver:
             puts = [inbox.put(tx, replace(event, request_id=request_id)) for event in events]
             if _repeats(puts):
                 # Its content is kept with the first one; erasing a learner finds bodies by the events they brought.
-                requests.drop_body(tx, request_id)
+                requests.forget_body(tx, request_id)
             if pulse:
                 sources.saw(tx, source.name, event=bool(events))
             if any(put.result == "revived" for put in puts) or any(one.state is State.READY for one in events):

@@ -78,6 +78,11 @@ def record(tx: Transaction, new: NewRequest) -> int:
     return queue.insert_id(tx, requests, values)
 
 
+def forget_body(tx: Transaction, request_id: int) -> None:
+    """Forgets what came, but not that it came."""
+    queue.change(tx, requests, requests.c.id == request_id, {"body": None})
+
+
 def record_rejected(tx: Transaction, new: NewRequest, *, per_hour: int = REJECTED_PER_HOUR) -> int | None:
     """Stores a rejected request, unless its source had `per_hour` with this outcome in the last hour (None)."""
     recent = (
@@ -93,11 +98,6 @@ def record_rejected(tx: Transaction, new: NewRequest, *, per_hour: int = REJECTE
     if (tx.connection.scalar(select(func.count()).select_from(recent)) or 0) >= per_hour:
         return None
     return record(tx, new)
-
-
-def drop_body(tx: Transaction, request_id: int) -> None:
-    """Forgets the body of a request; its hash stays."""
-    queue.change(tx, requests, requests.c.id == request_id, {"body": None})
 
 
 def get(tx: Transaction, request_id: int) -> RequestRow | None:

@@ -17,6 +17,17 @@ class Receive(Protocol):
     def __call__(self, source: str, request: InboundRequest, *, peer: str) -> Reply: ...
 
 
+class Status(Protocol):
+    """Answers a sender that asks what became of one of its events. May raise UnavailableError."""
+
+    def __call__(self, source: str, request: InboundRequest, event: int, *, peer: str) -> Reply: ...
+
+
+def no_status(source: str, request: InboundRequest, event: int, *, peer: str) -> Reply:
+    """Knows of no event; for an application without a store."""
+    return Reply(404, b"")
+
+
 class Refused(Protocol):
     """Keeps a request that the web itself refused, so that "it never arrived" can be disproved; never raises."""
 
@@ -87,3 +98,4 @@ class Doors:
     clock: Callable[[], datetime] = field(default=utc_now)
     """Decides what "expired" means; aware."""
     refused: Refused = forget_refusal
+    status: Status = no_status

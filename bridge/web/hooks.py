@@ -11,7 +11,7 @@ NAME = "hooks"
 
 
 def blueprint(doors: Doors) -> Blueprint:
-    """Returns `POST /hooks/<source>` and `/hooks/<source>/<token>`; `receive` says whether the source exists."""
+    """Returns `POST /hooks/<source>` and `/hooks/<source>/<token>`, and with `?event=` a GET for what became of it."""
     hooks = Blueprint(NAME, __name__)
 
     @hooks.post("/hooks/<source>", strict_slashes=False)
@@ -19,6 +19,14 @@ def blueprint(doors: Doors) -> Blueprint:
     def receive(source: str, token: str | None = None) -> Response:
         _refuse_encoded()
         return _response(doors.receive(source, _inbound(doors, token), peer=request.remote_addr or ""))
+
+    @hooks.get("/hooks/<source>", strict_slashes=False)
+    @hooks.get("/hooks/<source>/<token>", strict_slashes=False)
+    def status(source: str, token: str | None = None) -> Response:
+        number = request.args.get("event", "")
+        if not (number.isascii() and number.isdigit() and len(number) <= 18):
+            abort(405, valid_methods=["POST"])
+        return _response(doors.status(source, _inbound(doors, token), int(number), peer=request.remote_addr or ""))
 
     return hooks
 

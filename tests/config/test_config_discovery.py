@@ -11,9 +11,10 @@ import pytest
 from fake_lms import Lms, Plain
 
 import bridge.config.discovery
-from bridge.config import discover_connectors
+from bridge.config import discover_connectors, shipped_folder
 from bridge.config.discovery import connector_in
 from bridge.core.connector import Connector
+from bridge.core.declared import DeclaredConnector
 from bridge.core.errors import ConfigError
 
 MAPPINGS = Path(__file__).parents[2] / "mappings"
@@ -34,6 +35,22 @@ def test_finds_one_connector_in_each_module_of_the_package() -> None:
     declared = [path.stem for path in MAPPINGS.glob("*.yaml") if re.search("^source:", path.read_text(), re.MULTILINE)]
     assert len(written) > 2
     assert sorted([*written, *declared]) == list(found)
+
+
+def test_finds_what_the_shipped_mappings_declare() -> None:
+    found = discover_connectors()
+    declared = [name for name, item in found.items() if issubclass(item, DeclaredConnector)]
+    assert {"zapier", "learnworlds"} <= set(declared)
+    assert all((shipped_folder() / f"{name}.yaml").is_file() for name in declared)
+    assert found["zapier"] is found["zapier"]
+    with pytest.raises(KeyError):
+        found["sapier"]
+
+
+def test_a_declaration_may_not_have_the_name_of_a_connector(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bridge.config.discovery, "shipped_declarations", lambda: ["thinkific"])
+    with pytest.raises(ConfigError, match=r"named 'thinkific'; the second is mappings/thinkific\.yaml"):
+        discover_connectors()
 
 
 def test_finds_what_other_packages_announce(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from urllib.parse import quote
 
 import pytest
 from web_client import Client
@@ -52,8 +53,22 @@ def test_never_reads_the_body_as_the_declared_content_type(web: Client, bench: B
 def test_takes_nothing_but_post(web: Client, bench: Bench, method: str, path: str) -> None:
     answer = web.request(method, path)
     assert answer.status == 405
-    assert answer.headers["allow"] == "POST"
+    assert "POST" in answer.headers["allow"].split(", ")
     assert bench.received == []
+
+
+@pytest.mark.parametrize("typed", ["", "x", "-1", "1.5", "٣", "9" * 19, "1;drop"])
+def test_a_question_about_an_event_needs_its_number(web: Client, bench: Bench, typed: str) -> None:
+    assert web.request("GET", f"/hooks/school/secret-token?event={quote(typed)}").status == 405
+    assert bench.asked == []
+
+
+def test_a_question_about_an_event_is_handed_on_with_its_proof(web: Client, bench: Bench) -> None:
+    answer = web.request("GET", "/hooks/school/secret-token?event=17", headers={"X-Bridge-Token": "t"})
+    assert (answer.status, answer.body) == (202, b"still working")
+    source, request, event = bench.asked[0]
+    assert (source, event, request.path_token, request.method) == ("school", 17, "secret-token", "GET")
+    assert request.headers["x-bridge-token"] == "t"
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "identity, gzip", "GZIP", "x-unheard-of"])

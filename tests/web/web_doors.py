@@ -88,6 +88,7 @@ class Bench:
 
     certificates: dict[str, PublicCertificate] = field(default_factory=dict)
     received: list[tuple[str, InboundRequest, str]] = field(default_factory=list)
+    asked: list[tuple[str, InboundRequest, int]] = field(default_factory=list)
     reply: Reply = field(default=Reply(200, b'{"outcome": "accepted"}', {"Content-Type": "application/json"}))
     problems: list[str] = field(default_factory=list)
     failure: Exception | None = None
@@ -104,6 +105,10 @@ class Bench:
         self.received.append((source, request, peer))
         return replace(self.reply)
 
+    def status(self, source: str, request: InboundRequest, event: int, *, peer: str) -> Reply:
+        self.asked.append((source, request, event))
+        return Reply(202, b"still working")
+
     def certificate(self, number: str) -> PublicCertificate | None:
         if self.failure:
             raise self.failure
@@ -117,4 +122,5 @@ class Bench:
             pdf=lambda number: PDF,
             readiness=lambda: self.problems,
             clock=lambda: NOW,
+            status=self.status,
         )

@@ -8,10 +8,11 @@ from typing import Any, Final, Literal
 from pydantic import Field, model_validator
 
 from bridge.core.connector import Access, ApiClient, ApiResponse, Rate
+from bridge.core.declared.addresses import WebAddress
 from bridge.core.declared.asking import HeaderName, Host
 from bridge.core.declared.settings import everything
 from bridge.core.declared.signed import Duration
-from bridge.core.declared.texts import Formula, Unclear, WebAddress, Words, line, worked_out
+from bridge.core.declared.texts import Formula, Unclear, Words, line, worked_out
 from bridge.core.errors import PayloadError, PermanentError, TemporaryError
 from bridge.core.payload import read_object
 from bridge.core.retry import check_status, reset_after

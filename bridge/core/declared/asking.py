@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, model_validator
 
 from bridge.core.connector import ApiClient
-from bridge.core.declared.texts import Formula, JsonTree, Scope, Unclear, WebAddress, Words, host_of, line
+from bridge.core.declared.addresses import WebAddress, host_of
+from bridge.core.declared.texts import Formula, JsonTree, Scope, Unclear, Words, line
 from bridge.core.errors import PayloadError, PermanentError, TemporaryError
 from bridge.core.payload import read_json
 from bridge.core.section import Section

@@ -23,14 +23,13 @@ from bridge.core.connector import (
 from bridge.core.declared import access, proof
 from bridge.core.declared.bodies import read_body
 from bridge.core.declared.events import Cutter, elements, marked_as_test, shaped, type_of
-from bridge.core.declared.jwt_proof import JwtProof
 from bridge.core.declared.keys import KeyRing
 from bridge.core.declared.model import Declaration
 from bridge.core.declared.polling import MARKED, Polling
 from bridge.core.declared.proofs import Draft, query_of
-from bridge.core.declared.rules import settings_used
+from bridge.core.declared.reach import base_of, check_api, hosts_of, is_set, key_addresses
 from bridge.core.declared.settings import settings_model, visible
-from bridge.core.declared.texts import Unclear, host_of
+from bridge.core.declared.texts import Unclear
 from bridge.core.errors import BridgeError, PayloadError, SignatureError, UnavailableError
 from bridge.core.models import Certificate, InboundRequest, JsonObject, Received, Reply, SignedRequest, SourceEvent
 
@@ -212,54 +211,3 @@ def abilities(declaration: Declaration, event_types: Sequence[str]) -> Abilities
 def _length(pause: timedelta) -> str:
     minutes = round(pause.total_seconds() / 60)
     return f"{minutes // 60} h" if minutes and minutes % 60 == 0 else f"{minutes} minutes"
-
-
-# -- which settings are there, and where they lead -------------------------------------------------
-
-
-def is_set(settings: Any, *parts: object) -> bool:
-    """Tells whether every setting that these parts of a declaration use is set."""
-    return all(getattr(settings, name, None) is not None for name in settings_used(*parts))
-
-
-def check_api(declaration: Declaration, settings: Any) -> None:
-    """Raises ValueError for credentials that are incomplete, and for addresses that cannot be made."""
-    used = sorted(settings_used(declaration.api))
-    chosen = [name for name in used if name in declaration.settings and declaration.settings[name].optional]
-    given = [name for name in chosen if getattr(settings, name) is not None]
-    missing = [name for name in chosen if getattr(settings, name) is None]
-    if given and missing:
-        raise ValueError(f"{given[0]} needs {missing[0]}")
-    try:
-        for _ in hosts_of(declaration, settings):
-            pass
-    except Unclear as unclear:
-        raise ValueError(f"has settings that make no address: {unclear}") from None
-
-
-def hosts_of(declaration: Declaration, settings: Any) -> Iterator[str]:
-    """Yields the hosts that a source may call. Raises Unclear."""
-    for url in key_addresses(declaration, settings):
-        yield host_of(url)
-    words = declaration.api
-    if words is None or not is_set(settings, words):
-        return
-    yield host_of(base_of(declaration, settings))
-    yield from words.hosts
-    if words.client_credentials is not None:
-        yield host_of(words.client_credentials.token_url.at({"settings": visible(settings)}))
-    if declaration.fetch is not None:
-        yield from declaration.fetch.request.hosts
-
-
-def base_of(declaration: Declaration, settings: Any) -> str:
-    """Returns the address of the API. Raises Unclear."""
-    assert declaration.api is not None
-    return declaration.api.base_url.at({"settings": visible(settings)})
-
-
-def key_addresses(declaration: Declaration, settings: Any) -> list[str]:
-    """Returns where the signing keys are that this source needs. Raises Unclear."""
-    kinds = proof.kinds_of(declaration.webhook.proof) if declaration.webhook else []
-    wanted = [kind for kind in kinds if isinstance(kind, JwtProof) and kind.configured(settings)]
-    return [kind.jwks_url.at({"settings": visible(settings)}) for kind in wanted]

@@ -121,6 +121,8 @@ def elements(value: object, items: Expression | None) -> list[JsonObject]:
     else:
         found = value
     listed = found if isinstance(found, list) else [found]
+    if found in ({}, [], [{}]):
+        raise PayloadError("The body is empty: the sender put no field into it.")
     if not listed or not all(isinstance(one, dict) and one for one in listed):
         raise PayloadError("The body holds something else than events (groups of named fields).")
     return [one for one in listed if isinstance(one, dict)]
@@ -158,11 +160,16 @@ def marked_as_test(mark: Condition | None, scope: Scope) -> bool:
 
 
 def _id(text: Text | None, scope: Scope) -> str:
-    """Returns the value of a text as an id; empty where it is missing, blank or no id."""
+    """Returns the value of a text as an id; empty where a part of it is missing, blank or no id.
+
+    A blank part must not pass: "learner::course" would be the same for everybody.
+    """
     if text is None:
         return ""
     try:
-        if len(text.parts) == 1 and isinstance(worked_out(text, scope), bool | float):
+        values = [worked_out(part, scope) for part in text.parts if isinstance(part, Expression)]
+        alone = len(text.parts) == 1 and any(isinstance(value, float) for value in values)
+        if alone or any(value is None or isinstance(value, bool) or str(value).strip() == "" for value in values):
             return ""
         return line(text, scope, longest=20_000)
     except Unclear:

@@ -9,6 +9,7 @@ from pydantic import Field
 from bridge.core.connector import ApiClient
 from bridge.core.declared.asking import Follow
 from bridge.core.declared.texts import JsonTree, Scope, Test, Unclear
+from bridge.core.declared.words import event_words
 from bridge.core.errors import HeldError, PermanentError, UnconfirmedError
 from bridge.core.models import SourceEvent
 from bridge.core.section import Section
@@ -68,15 +69,3 @@ class Fetch(Section):
             raise UnconfirmedError(f"{self.because} ({unclear}.)") from None
         if not confirmed:
             raise UnconfirmedError(self.because)
-
-
-def event_words(event: SourceEvent) -> dict[str, object]:
-    """Returns what `event` means in a text."""
-    return {
-        "id": event.event_id,
-        "type": event.event_type,
-        "subject": event.subject,
-        "course": event.course,
-        "keys": list(event.keys),
-        "occurred_at": event.occurred_at,
-    }

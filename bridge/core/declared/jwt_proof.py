@@ -9,11 +9,12 @@ from typing import Any, Final, Literal
 
 from pydantic import Field, field_validator
 
+from bridge.core.declared.addresses import Address, WebAddress
 from bridge.core.declared.keys import KeyRing
 from bridge.core.declared.proofs import Draft, ProofKind, authorization
 from bridge.core.declared.settings import Fields, visible
 from bridge.core.declared.signed import Duration
-from bridge.core.declared.texts import Address, Test, Unclear, WebAddress, Words, line
+from bridge.core.declared.texts import Test, Unclear, Words, line
 from bridge.core.errors import PayloadError, PermanentError, SignatureError, UnavailableError
 from bridge.core.expressions import Expression, Text
 from bridge.core.models import InboundRequest

@@ -9,8 +9,8 @@ from pydantic import Field, model_validator
 
 from bridge.core.declared.jwt_proof import JwtProof
 from bridge.core.declared.keys import KeyRing
+from bridge.core.declared.login_proof import BasicProof
 from bridge.core.declared.proofs import (
-    BasicProof,
     BearerProof,
     Draft,
     HeaderProof,
@@ -19,7 +19,8 @@ from bridge.core.declared.proofs import (
     UrlTokenProof,
 )
 from bridge.core.declared.settings import Fields
-from bridge.core.declared.signed import HmacProof, StandardWebhooksProof
+from bridge.core.declared.signed import HmacProof
+from bridge.core.declared.standard_proof import StandardWebhooksProof
 from bridge.core.errors import SignatureError, UnavailableError
 from bridge.core.models import InboundRequest
 from bridge.core.section import Section

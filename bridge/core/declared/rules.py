@@ -7,22 +7,23 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from bridge.core.declared.addresses import Address
 from bridge.core.declared.jwt_proof import JwtProof
 from bridge.core.declared.model import Declaration
 from bridge.core.declared.proof import kinds_of
 from bridge.core.declared.settings import secret_fields
-from bridge.core.declared.texts import Address, Condition, Path, Tree
+from bridge.core.declared.texts import Condition, Path, Tree
 from bridge.core.document import Document
 from bridge.core.errors import Problem
 from bridge.core.expressions import Expression, Text
 from bridge.core.wording import suggestion
 
 _RECEIVED: Final = ("item", "body", "headers", "query", "settings")
-_LISTED: Final = ("item", "answer", "settings", "since", "now")
+_LISTED: Final = ("item", "outer", "answer", "settings", "since", "now")
 _STEP: Final = ("target", "certificate", "settings", "memo")
 _ANSWERED: Final = (*_STEP, "answer")
 # Where a text stands (numbers and names in between left out) -> what it may start from; the longest beginning counts.
-_PLACES: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {
+PLACES: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {
     ("webhook", "proof"): ("settings", "claims"),
     ("webhook", "items"): ("body",),
     ("webhook",): _RECEIVED,
@@ -34,6 +35,9 @@ _PLACES: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {
     ("poll", "request"): ("since", "now", "page", "settings"),
     ("poll", "items"): ("answer",),
     ("poll", "pages"): ("answer", "settings"),
+    ("poll", "each", "request"): ("outer", "since", "now", "page", "settings"),
+    ("poll", "each", "items"): ("answer",),
+    ("poll", "each", "pages"): ("answer", "settings"),
     ("poll",): _LISTED,
     ("write_back", "target"): ("event", "data", "certificate", "settings"),
     ("write_back", "title"): ("event", "data", "certificate", "settings", "target"),
@@ -107,8 +111,8 @@ def _text_problems(declaration: Declaration, path: Path, text: Text | Expression
 
 def _known_at(path: Path) -> Sequence[str]:
     steps = tuple(step for step in path if isinstance(step, str))
-    fits = [place for place in _PLACES if steps[: len(place)] == place]
-    return _PLACES[max(fits, key=len)] if fits else ("settings",)
+    fits = [place for place in PLACES if steps[: len(place)] == place]
+    return PLACES[max(fits, key=len)] if fits else ("settings",)
 
 
 def _named_below(declaration: Declaration, path: Path, root: str) -> list[str] | None:

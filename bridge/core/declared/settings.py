@@ -9,7 +9,8 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, Field, SecretStr, create_model, model_validator
 
 from bridge.core.connector import ConnectorSettings
-from bridge.core.declared.texts import Unclear, checked_address
+from bridge.core.declared.addresses import checked_address
+from bridge.core.declared.texts import Unclear
 from bridge.core.section import Section
 
 SETTING: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -110,12 +111,12 @@ def _field(words: SettingWords) -> tuple[Any, Any]:
 
 def _checker(words: SettingWords) -> Callable[[str], str]:
     def check(value: str) -> str:
+        if value == "" == words.default:
+            return value  # the declaration itself says that it may be empty
         if not value.strip() or len(value) > 500:
             raise ValueError("is empty or too long")
         if words.pattern is not None and not re.fullmatch(words.pattern, value):
-            raise ValueError(
-                "does not have the right form" + (f"; an example: {words.example}" if words.example else "")
-            )
+            raise ValueError("has not the right form" + (f"; an example: {words.example}" if words.example else ""))
         if words.url:
             try:
                 return checked_address(value)

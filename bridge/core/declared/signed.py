@@ -18,10 +18,7 @@ from bridge.core.models import InboundRequest
 from bridge.core.section import Section
 from bridge.core.signatures import (
     hmac_signature,
-    standard_webhooks_key,
-    standard_webhooks_signature,
     verify_hmac,
-    verify_standard_webhooks,
 )
 
 Duration = Annotated[timedelta, BeforeValidator(duration), WithJsonSchema({"type": "string"})]
@@ -192,41 +189,3 @@ def _parts(written: str, name: str) -> Iterator[str]:
         key, equals, value = item.strip().partition("=")
         if equals and key == name:
             yield value
-
-
-class StandardWebhooksProof(ProofKind):
-    """Standard Webhooks: a shared key (`whsec_`, v1) or the vendor's public one (`whpk_`, v1a)."""
-
-    words = "Standard Webhooks signature"
-
-    prefix: str = Field(default="webhook", pattern=r"^[a-z][a-z-]{0,30}$", description="The start of its headers.")
-    tolerance: Duration = Field(default=timedelta(minutes=5), description="How old or early a request may be.")
-    setting: SettingName = Field(default="signing_secret", description="The setting that holds the key.")
-
-    def fields(self, *, required: bool) -> Fields:
-        fields = secret_fields(self.setting, "The signing key; it begins with whsec_ or whpk_.", required=required)
-        return {name: (Annotated[kind, AfterValidator(_standard_key)], info) for name, (kind, info) in fields.items()}
-
-    def verify(self, request: InboundRequest, settings: Any, keys: KeyRing) -> None:
-        verify_standard_webhooks(
-            request.headers,
-            request.body,
-            secrets_of(settings, self.setting),
-            now=request.received_at,
-            tolerance=self.tolerance,
-            prefix=self.prefix,
-        )
-
-    def sign(self, draft: Draft, settings: Any) -> None:
-        headers = {name.lower(): value for name, value in draft.headers.items()}
-        message_id = headers.get(f"{self.prefix}-id", "sample")
-        seconds = int(draft.now.timestamp())
-        signature = standard_webhooks_signature(message_id, seconds, draft.body, getattr(settings, self.setting))
-        for part, value in (("id", message_id), ("timestamp", str(seconds)), ("signature", signature)):
-            draft.set_header(f"{self.prefix}-{part}", value)
-
-
-def _standard_key(secret: SecretStr | None) -> SecretStr | None:
-    if secret is not None:
-        standard_webhooks_key(secret)
-    return secret

@@ -7,12 +7,11 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from bridge.core import certificate_id
 from bridge.core.connector import ApiClient, Memo, Receipt, Step
 from bridge.core.declared.asking import Ask
-from bridge.core.declared.fetch import event_words
 from bridge.core.declared.settings import SETTING
 from bridge.core.declared.texts import Formula, Scope, Test, Unclear, Words, line
+from bridge.core.declared.words import certificate_words, event_words
 from bridge.core.errors import PermanentError, TemporaryError
 from bridge.core.models import Certificate, SourceEvent
 from bridge.core.section import Section
@@ -168,28 +167,6 @@ class _Effect:
 
     def _memo(self) -> dict[str, object]:
         return {name: self.memo.get(name) for name in self.words.remember}
-
-
-def certificate_words(certificate: Certificate) -> dict[str, object]:
-    """Returns what `certificate` means in a text; what there is none of is missing."""
-    data = certificate.data
-    return {
-        "id": certificate.id,
-        "number": certificate_id.grouped(certificate.id),
-        "state": certificate.state,
-        "version": certificate.version,
-        "url": certificate.url,
-        "pdf_url": certificate.pdf_url,
-        "name": data.recipient.name,
-        "email": data.recipient.email,
-        "course": {"id": data.course.id, "title": data.course.title},
-        "completed_on": data.completed_on,
-        "issued_on": data.issued_on,
-        "expires_on": data.expires_on,
-        "fields": dict(data.fields),
-        "revoke_reason": certificate.revoke_reason,
-        "renews": certificate.renews,
-    }
 
 
 def _target(text: Any, scope: Scope) -> str:

@@ -1,14 +1,12 @@
-"""The texts of a declaration: values, conditions, JSON and web addresses with expressions in them, compiled once."""
+"""The texts of a declaration: values, conditions and JSON with expressions in them, compiled once."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Final
-from urllib.parse import quote, urlsplit
 
 from pydantic import PlainValidator, WithJsonSchema
 
@@ -21,15 +19,13 @@ Scope = Mapping[str, object]
 Path = tuple[str | int, ...]
 
 NAMES: Final = (
-    "item", "body", "headers", "query", "claims", "answer", "data", "event", "type",
+    "item", "outer", "body", "headers", "query", "claims", "answer", "data", "event", "type",
     "settings", "since", "now", "page", "certificate", "target", "memo",
 )  # fmt: skip
 """Every word that some text of a declaration may start from; `rules` says which where."""
 MAX_VALUE: Final = 500
 """Characters of one value inside an address, a header or a query."""
 _MAX_LEAVES: Final = 300
-_HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,200}[A-Za-z0-9])?")
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _TRUE: Final = frozenset({"true", "yes", "y", "1", "on", "x", "ja", "oui", "si", "sí", "sim"})
 _FALSE: Final = frozenset({"false", "no", "n", "0", "off", "", "nein", "non", "não", "nao", "null"})
 
@@ -49,7 +45,7 @@ def worked_out(text: Text | Expression, scope: Scope) -> object:
     except MissingValue as gap:
         raise Unclear(f"{gap.path} is {gap.state}", missing=True) from None
     except ExpressionFailure as failure:
-        raise Unclear(f'"{text.source}" cannot be worked out: {failure}') from None
+        raise Unclear(f'"{text.source}" cannot be worked out: {str(failure).rstrip(".")}') from None
 
 
 def line(text: Text | Expression, scope: Scope, *, longest: int = MAX_VALUE) -> str:
@@ -144,61 +140,6 @@ def _filled(part: object, scope: Scope, gaps: bool) -> object:
         raise
 
 
-# -- web addresses ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Address:
-    """A path of the API, or a whole address; values become one part of it each, never structure."""
-
-    text: Text
-
-    @property
-    def absolute(self) -> bool:
-        """Tells whether it names its host itself."""
-        first = self.text.parts[0]
-        return isinstance(first, Expression) or "://" in first
-
-    def at(self, scope: Scope) -> str:
-        """Returns the address for these values. Raises Unclear."""
-        found = ""
-        for part in self.text.parts:
-            found += part if isinstance(part, str) else self._part(part, found, scope)
-        return found
-
-    def _part(self, part: Expression, before: str, scope: Scope) -> str:
-        value = line(part, scope)
-        if not before:
-            return checked_address(value)
-        if not value or value in (".", "..") or _CONTROL.search(value):
-            raise Unclear(f'"{part.source}" gives nothing that can stand in an address')
-        if before.startswith("http") and "/" not in before.partition("://")[2]:
-            if not _HOST.fullmatch(value):
-                raise Unclear(f'"{part.source}" gives no part of a host name')
-            return value
-        return quote(value, safe="")
-
-
-def checked_address(url: str) -> str:
-    """Returns an http(s) address without a slash at its end. Raises Unclear."""
-    try:
-        parts = urlsplit(url.strip())
-        named = parts.hostname
-        _ = parts.port
-    except ValueError:
-        named = None
-    if not named or parts.scheme not in ("https", "http") or "@" in parts.netloc or parts.query or parts.fragment:
-        raise Unclear("it is no web address; write it like https://lms.school.example")
-    if _CONTROL.search(url) or "\\" in url or " " in url.strip():
-        raise Unclear("it is no web address; write it like https://lms.school.example")
-    return url.strip().rstrip("/")
-
-
-def host_of(url: str) -> str:
-    """Returns the host of an address in small letters."""
-    return (urlsplit(url).hostname or "").lower()
-
-
 # -- as they stand in the file ---------------------------------------------------------------------
 
 
@@ -209,7 +150,8 @@ def given(raw: object) -> str:
     return raw
 
 
-def _text(raw: object) -> Text:
+def text_of(raw: object) -> Text:
+    """Compiles a text. Raises ValueError."""
     return compile_text(given(raw), NAMES)
 
 
@@ -229,35 +171,11 @@ def _compiled(raw: object) -> object:
         return {key: _compiled(value) for key, value in raw.items()}
     if isinstance(raw, list):
         return [_compiled(value) for value in raw]
-    return _text(raw) if raw is not None else None
-
-
-def _address(raw: object) -> Address:
-    found = _text(raw)
-    first = found.parts[0] if found.parts else ""
-    if not isinstance(first, str):
-        if not first.roots <= {"settings"}:
-            raise ValueError('Only a setting may be the beginning of an address. Use "follow" for one from an event.')
-    elif not first.startswith(("/", "https://")) or first.startswith("//"):
-        raise ValueError("An address begins with / (a path of the API) or with https://.")
-    if any(isinstance(part, str) and set(part) & set("?#\\ ") for part in found.parts):
-        raise ValueError("An address has no ?, # or space here; what follows the ? stands under query.")
-    _check_host(found.parts)
-    return Address(found)
-
-
-def _check_host(parts: Sequence[str | Expression]) -> None:
-    before = ""
-    for part in parts:
-        in_host = before.startswith("https://") and "/" not in before.partition("://")[2]
-        if isinstance(part, Expression) and in_host and not part.roots <= {"settings"}:
-            raise ValueError("Only a setting may be part of a host name.")
-        before += part if isinstance(part, str) else "x"
+    return text_of(raw) if raw is not None else None
 
 
 _SCALAR: Final = {"type": ["string", "number", "boolean"]}
-Words = Annotated[Text, PlainValidator(_text), WithJsonSchema(_SCALAR)]
+Words = Annotated[Text, PlainValidator(text_of), WithJsonSchema(_SCALAR)]
 Formula = Annotated[Expression, PlainValidator(_expression), WithJsonSchema({"type": "string"})]
 Test = Annotated[Condition, PlainValidator(lambda raw: Condition(_expression(raw))), WithJsonSchema({"type": "string"})]
 JsonTree = Annotated[Tree, PlainValidator(_tree), WithJsonSchema({})]
-WebAddress = Annotated[Address, PlainValidator(_address), WithJsonSchema({"type": "string"})]
