@@ -11,7 +11,11 @@ import structlog
 from cli_harbour import Harbour, make_harbour
 from cli_school import HOSTILE, School, completed, make_school
 from flow.harbour_site import installed
+from flow.lending import Lent
 from vendors.harbour_lms import HarbourStandIn
+
+import bridge.app
+from bridge.issuing.renderer import Renderer
 
 
 @pytest.fixture
@@ -63,7 +67,15 @@ def vendor() -> Iterator[HarbourStandIn]:
         yield made
 
 
+@pytest.fixture(scope="session")
+def renderer() -> Iterator[Renderer]:
+    """Real rendering processes; starting them for every command would take longer than the commands."""
+    with Renderer(workers=1) as made:
+        yield made
+
+
 @pytest.fixture
-def harbour(tmp_path: Path, vendor: HarbourStandIn) -> Harbour:
+def harbour(tmp_path: Path, vendor: HarbourStandIn, renderer: Renderer, monkeypatch: pytest.MonkeyPatch) -> Harbour:
     """A school with Harbour as its source, live, and one for tables; nothing has happened yet."""
+    monkeypatch.setattr(bridge.app, "_renderer", lambda config: Lent(renderer))
     return make_harbour(tmp_path / "school", vendor)

@@ -78,14 +78,6 @@ def test_both_files_are_for_their_owner_alone_and_keep_whom_he_let_in(harbour: H
     assert [path.name for path in signing(harbour).parent.iterdir() if path.name.startswith(".")] == []
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
-def test_root_leaves_the_files_to_the_user_of_the_daemon(harbour: Harbour) -> None:
-    os.chown(signing(harbour), 65534, 65534)
-    change(harbour)
-    for file in (signing(harbour), signing(harbour).with_name("signing.key.previous")):
-        assert (file.stat().st_uid, file.stat().st_gid) == (65534, 65534)
-
-
 def test_a_file_that_is_a_link_stays_one(harbour: Harbour) -> None:
     elsewhere = harbour.folder / "vault.key"
     signing(harbour).rename(elsewhere)
