@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bridge.app import mapping_files, mapping_texts, read_config
-from bridge.config import Config, SourceConfig, live_refusals, shipped_mapping
+from bridge.config import Config, SourceConfig, live_refusals, mappings_to_extend, shipped_mapping
 from bridge.core import document
 from bridge.core.errors import ConfigError, MappingError, Problem
 from bridge.core.mapping import CourseListing
@@ -46,13 +46,12 @@ def problems(path: Path, environ: Mapping[str, str]) -> list[Problem]:
     found: list[Problem] = []
     templates: set[str] = {"classic"}
     folder = path.parent / "templates"
-    texts: Callable[[str], str | None] = shipped_mapping
     try:
         config = read_config(path, environ)
         files, folder, texts = mapping_files(config), config.templates, mapping_texts(config)
     except ConfigError as error:
         found += error.problems
-        files = _guessed_files(path)
+        files, texts = _guessed_files(path)
     for file in files.values():
         try:
             templates |= {course.template for course in read_mapping(file, texts).courses()}
@@ -63,24 +62,29 @@ def problems(path: Path, environ: Mapping[str, str]) -> list[Problem]:
             found += check_template(load_template(name, folder))
         except ConfigError as error:
             found += error.problems
-    return found
+    # What is wrong in a declaration is wrong for the configuration and for the mapping.
+    return list(dict.fromkeys(found))
 
 
-def _guessed_files(path: Path) -> dict[str, MappingFile]:
-    """Returns the mappings that a broken configuration names, as far as it can be read: they are looked at too."""
+def _guessed_files(path: Path) -> tuple[dict[str, MappingFile], Callable[[str], str | None]]:
+    """Returns the mappings that a broken configuration names, as far as it can be read: they are looked at too.
+
+    Beside them: what knows the mappings that they extend.
+    """
+    files: dict[str, MappingFile] = {}
     try:
         written = document.read(path.read_bytes(), path.name)
     except (OSError, ConfigError):
-        return {}
+        return files, shipped_mapping
     sources, folder = written.at(("sources",)), written.at(("mappings",)) or "mappings"
-    files = {}
+    texts = mappings_to_extend(path.parent / folder) if isinstance(folder, str) else shipped_mapping
     for name, block in sources.items() if isinstance(sources, dict) else ():
         connector, mapping = (block.get(key) if isinstance(block, dict) else None for key in ("connector", "mapping"))
         if isinstance(connector, str) and isinstance(mapping, str) and isinstance(folder, str):
             file = path.parent / folder / mapping
-            if shipped_mapping(connector) is not None and file.is_file():
+            if texts(connector) is not None and file.is_file():
                 files[name] = MappingFile(name, connector, file)
-    return files
+    return files, texts
 
 
 def checked(config: Config) -> list[CheckedSource]:

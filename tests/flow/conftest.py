@@ -10,6 +10,7 @@ import pytest
 import structlog
 from flow.lending import Lent, live, rig
 from flow.rig import Rig, build
+from vendors.plain_api import PlainApi
 
 import bridge.app
 from bridge.issuing.renderer import Renderer
@@ -47,6 +48,13 @@ def _quiet_logs() -> Iterator[None]:
     root.handlers[:] = before
     root.setLevel(level)
     structlog.reset_defaults()
+
+
+@pytest.fixture
+def plain() -> Iterator[PlainApi]:
+    """A vendor of plain APIs."""
+    with PlainApi() as api:
+        yield api
 
 
 @pytest.fixture
