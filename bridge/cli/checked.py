@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bridge.app import mapping_files, mapping_texts, read_config
 from bridge.config import Config, SourceConfig, live_refusals, mappings_to_extend, shipped_mapping
+from bridge.config.declared import mappings_folder
 from bridge.core import document
 from bridge.core.errors import ConfigError, MappingError, Problem
 from bridge.core.mapping import CourseListing
@@ -51,7 +52,8 @@ def problems(path: Path, environ: Mapping[str, str]) -> list[Problem]:
         files, folder, texts = mapping_files(config), config.templates, mapping_texts(config)
     except ConfigError as error:
         found += error.problems
-        files, texts = _guessed_files(path)
+        texts = mappings_to_extend(mappings_folder(path))
+        files = _guessed_files(path, texts)
     for file in files.values():
         try:
             templates |= {course.template for course in read_mapping(file, texts).courses()}
@@ -66,25 +68,21 @@ def problems(path: Path, environ: Mapping[str, str]) -> list[Problem]:
     return list(dict.fromkeys(found))
 
 
-def _guessed_files(path: Path) -> tuple[dict[str, MappingFile], Callable[[str], str | None]]:
-    """Returns the mappings that a broken configuration names, as far as it can be read: they are looked at too.
-
-    Beside them: what knows the mappings that they extend.
-    """
-    files: dict[str, MappingFile] = {}
+def _guessed_files(path: Path, texts: Callable[[str], str | None]) -> dict[str, MappingFile]:
+    """Returns the mappings that a broken configuration names, as far as it can be read: they are looked at too."""
     try:
         written = document.read(path.read_bytes(), path.name)
     except (OSError, ConfigError):
-        return files, shipped_mapping
-    sources, folder = written.at(("sources",)), written.at(("mappings",)) or "mappings"
-    texts = mappings_to_extend(path.parent / folder) if isinstance(folder, str) else shipped_mapping
+        return {}
+    sources = written.at(("sources",))
+    files = {}
     for name, block in sources.items() if isinstance(sources, dict) else ():
         connector, mapping = (block.get(key) if isinstance(block, dict) else None for key in ("connector", "mapping"))
-        if isinstance(connector, str) and isinstance(mapping, str) and isinstance(folder, str):
-            file = path.parent / folder / mapping
+        if isinstance(connector, str) and isinstance(mapping, str):
+            file = mappings_folder(path) / mapping
             if texts(connector) is not None and file.is_file():
                 files[name] = MappingFile(name, connector, file)
-    return files, texts
+    return files
 
 
 def checked(config: Config) -> list[CheckedSource]:
@@ -98,11 +96,15 @@ def _checked(config: Config, source: SourceConfig, mapping: CompiledMapping) -> 
         name=source.name,
         connector=source.connector,
         mode=source.mode,
-        mapping=source.mapping or f"{source.connector} (as shipped)",
+        mapping=source.mapping or _own_mapping(source.connector),
         courses=courses,
         warnings=list(_warnings(config, source, mapping, courses)),
         before_live=_before_live(config, source),
     )
+
+
+def _own_mapping(connector: str) -> str:
+    return f"{connector}.yaml" if shipped_mapping(connector) is None else f"{connector} (as shipped)"
 
 
 def _before_live(config: Config, source: SourceConfig) -> list[str]:

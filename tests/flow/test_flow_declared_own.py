@@ -9,7 +9,7 @@ from vendors.faults import Faults
 from vendors.plain_api import PlainApi
 
 from bridge.core.models import State
-from bridge.store import sources
+from bridge.store import inbox, sources
 
 
 @pytest.fixture
@@ -108,3 +108,19 @@ def test_with_a_wrong_declaration_the_bridge_says_so_and_does_not_start(rig: Rig
     declare(rig, "northwind", NORTHWIND.replace("signs:", "sings:"))
     with pytest.raises(Exception, match=r"mappings/northwind\.yaml:12:11 .*did you mean signs\?"), rig.running():
         pass
+
+
+def test_an_event_of_which_a_rule_cannot_tell_is_held_until_a_person_releases_it(
+    rig: Rig, northwind: Northwind
+) -> None:
+    rule = "    ignore: [{when: data.fetched.preview, because: This was a preview.}]\n  api:\n"
+    declare(rig, "northwind", NORTHWIND.replace("  api:\n", rule, 1))
+    with rig.running():
+        northwind.send(rig, northwind.passed("a-1"))
+        row = rig.event()
+        assert (row.state, row.code) == (State.HELD, "ignore_unclear")
+        assert "data.fetched.preview is missing. If it is not, release it" in (row.reason or "")
+        rig.bridge.store.transact(lambda tx: inbox.release(tx, row.id, overrides={}, reason="no preview", actor="test"))
+        rig.bridge.workers.wake()
+        rig.wait_settled()
+        assert northwind.numbers() == [issued(rig)]
