@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from bridge.clients.http import HttpClient
-from bridge.config import Config, discover_connectors, load, mappings_to_extend
+from bridge.config import Config, discover_connectors, installed_mapping, load, mappings_to_extend
 from bridge.config.secret_files import holds_secrets
 from bridge.core.connector import ApiClient, Connector
 from bridge.core.errors import ConfigError, MappingError, Problem, UnavailableError
@@ -80,8 +80,9 @@ def read_config(path: Path, environ: Mapping[str, str]) -> Config:
 
 
 def mapping_texts(config: Config) -> Callable[[str], str | None]:
-    """Returns what knows the mappings to extend: the shipped ones, and the admin's own that declare a source."""
-    return mappings_to_extend(config.mappings)
+    """Returns what knows the mappings to extend: those of connectors, and own ones that declare a source."""
+    connectors, to_extend = discover_connectors(), mappings_to_extend(config.mappings)
+    return lambda name: to_extend(name) or installed_mapping(name, connectors)
 
 
 def mapping_files(config: Config) -> dict[str, MappingFile]:
@@ -171,7 +172,8 @@ class Bridge:
     @cached_property
     def polling(self) -> Polling:
         """What asks the sources."""
-        return Polling(self.store, self.api, self._unwanted, self.upkeep.overloaded, self.node, self.woken.set)
+        parts = self.upkeep.overloaded, self.node, self.woken.set, self.redactor.text
+        return Polling(self.store, self.api, self._unwanted, *parts)
 
     @cached_property
     def bringing(self) -> Bringing:

@@ -6,10 +6,10 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 
 import structlog
 
@@ -50,10 +50,12 @@ class Running:
     def stop(self) -> None:
         """Ends in order: not ready, claim nothing, answer who is waiting, finish what is in work."""
         self._stopping.set()
+        deadline = time.monotonic() + self.bridge.config.server.stop_seconds
         self.bridge.schedule.stop()
         self.bridge.upkeep.stop()
         # What is not done by then is taken over after its lease, by another node or by the next start.
         self.left = self.bridge.workers.stop(timeout=self.bridge.config.server.stop_seconds)
+        self.left += self.bridge.schedule.left(deadline - time.monotonic())
         if self.left:
             log.warning("stopping without these; they are worked on again later", left=self.left)
         self.server.close()
@@ -71,7 +73,7 @@ def running(config: Config, *, reread: Callable[[], Config] | None = None) -> It
         bridge.renderer()  # children start now, not with the first certificate
         bridge.workers.start()
         bridge.upkeep.start()
-        bridge.schedule.start(*([(SECRETS, partial(_take_secrets, bridge, reread), "secrets")] if reread else []))
+        bridge.schedule.start(*([(SECRETS, _Secrets(bridge, reread).look, "secrets")] if reread else []))
         try:
             server = serve_web(
                 create_app(_doors(bridge, stopping)),
@@ -92,15 +94,25 @@ def running(config: Config, *, reread: Callable[[], Config] | None = None) -> It
             run.stop()
 
 
-def _take_secrets(bridge: Bridge, reread: Callable[[], Config]) -> None:
+@dataclass
+class _Secrets:
     """Takes over secrets that `certbridge sources secret` changed, and drops those whose week is over."""
-    try:
-        changed = bridge.take_secrets(reread())
-    except ConfigError as error:
-        log.warning("the configuration on disk cannot be read; its secrets stay as they were", reason=str(error))
-        return
-    for name in changed:
-        log.info("the secrets of this source changed", source=name)
+
+    bridge: Bridge
+    reread: Callable[[], Config]
+    _told: str = ""
+
+    def look(self) -> None:
+        """Looks once; what is wrong with the configuration is told once, and not at every look."""
+        try:
+            changed, wrong = self.bridge.take_secrets(self.reread()), ""
+        except ConfigError as error:
+            changed, wrong = [], str(error)
+        if wrong and wrong != self._told:
+            log.warning("the configuration on disk cannot be read; its secrets stay as they were", reason=wrong)
+        self._told = wrong
+        for name in changed:
+            log.info("the secrets of this source changed", source=name)
 
 
 def serve(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import functools
-import importlib
+import inspect
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -20,13 +20,12 @@ from typing import Any, ClassVar
 import pytest
 from pydantic import SecretStr
 
-from bridge.config.declared import shipped_connector, shipped_declarations, shipped_mapping
+from bridge.config import discover_connectors, installed_mapping
 from bridge.core.connector import ApiClient, Connector
 from bridge.core.errors import PayloadError, SignatureError
 from bridge.core.mapping import Defaults, compile_mapping, gather
 from bridge.core.models import InboundRequest, Received, SourceEvent
 
-ROOT = Path(__file__).parent.parent
 SAMPLES = Path(__file__).parent / "samples"
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 DEFAULTS = Defaults(zone="Europe/Berlin", locale="en")
@@ -90,9 +89,9 @@ def inbound(body: bytes, headers: Mapping[str, str], path_token: str | None = No
     return replace(InboundRequest("POST", url, lowered, body, NOW, path_token), **changes)
 
 
-def cases(connector: str) -> list[Case]:
+def cases(connector: str, samples: Path = SAMPLES) -> list[Case]:
     """Returns the samples of a connector."""
-    folders = sorted(path.parent for path in (SAMPLES / connector).glob("*/body"))
+    folders = sorted(path.parent for path in (samples / connector).glob("*/body"))
     return [
         Case(
             folder,
@@ -106,17 +105,8 @@ def cases(connector: str) -> list[Case]:
 
 @functools.cache
 def load(name: str) -> type[Connector[Any]]:
-    """Returns the one connector class of a module, or the one that a mapping file declares."""
-    if name in shipped_declarations():
-        return shipped_connector(name)
-    module = importlib.import_module(f"connectors.{name}")
-    found = [
-        value
-        for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, Connector) and value.__module__ == module.__name__
-    ]
-    assert len(found) == 1, f"connectors/{name} must define exactly one Connector"
-    return found[0]
+    """Returns a connector: a module of ours, what a mapping file declares, or what another package announces."""
+    return discover_connectors()[name]
 
 
 class NoApi:
@@ -168,9 +158,10 @@ class ConnectorContract:
     # What you need not touch.
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         if "case" in metafunc.fixturenames:
-            folder = self.samples or self.connector
-            found = cases(folder)
-            assert found, f"no samples in tests/samples/{folder}"
+            # Beside the folder of the test, wherever that is: a connector from elsewhere brings its own.
+            samples = Path(inspect.getfile(type(self))).parents[1] / "samples"
+            found = cases(self.samples or self.connector, samples)
+            assert found, f"no samples in {samples / (self.samples or self.connector)}"
             metafunc.parametrize("case", found, ids=[case.folder.name for case in found])
         if "hostile" in metafunc.fixturenames:
             metafunc.parametrize("hostile", HOSTILE_BODIES.values(), ids=HOSTILE_BODIES.keys())
@@ -181,7 +172,7 @@ class ConnectorContract:
 
     def mapping(self) -> Any:
         text = f"extends: {self.connector}\n{self.admin}"
-        return compile_mapping(gather("school.yaml", text, shipped_mapping))
+        return compile_mapping(gather("school.yaml", text, installed_mapping))
 
     def enriched(self, case: Case) -> list[SourceEvent]:
         connector = self.build()
@@ -202,7 +193,7 @@ class ConnectorContract:
     def test_is_named_like_its_module_and_its_mapping(self) -> None:
         found = load(self.connector)
         assert found.name == self.connector
-        assert (ROOT / "mappings" / f"{self.connector}.yaml").is_file()
+        assert installed_mapping(self.connector)
         assert found.title
         assert found.docs_url.startswith("https://")
 

@@ -36,6 +36,8 @@ class Selection(click.ParamType):  # type: ignore[type-arg]  # generic only sinc
             if not found:
                 self.fail(f"{part.strip()[:40]!r} is no number. Write all, or numbers such as 1,3-5.", param, ctx)
             first, last = int(found[1]), int(found[2] or found[1])
+            if last < first:
+                self.fail(f"{part.strip()!r} goes backwards. Write {last}-{first}.", param, ctx)
             numbers |= set(range(first, last + 1))
         return frozenset(numbers)
 

@@ -58,7 +58,9 @@ def _say_problems(error: ConfigError) -> None:
 def _say(message: str) -> None:
     first, *rest = message.splitlines() or [""]
     indent = first[: len(first) - len(first.lstrip())]
-    click.echo("\n".join([indent + one_line(first), *(f"{indent}  {one_line(line)}" for line in rest)]), err=True)
+    # What is to be pasted into a YAML file means something else without its spaces.
+    more = (f"{indent}  {' ' * (len(line) - len(line.lstrip(' ')))}{one_line(line)}" for line in rest)
+    click.echo("\n".join([indent + one_line(first), *more]), err=True)
 
 
 def report(error: Exception) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
+import copy
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from bridge.core.errors import BridgeError, ConfigError
 if TYPE_CHECKING:
     from bridge.app import Bridge
     from bridge.cli.output import Page
+    from bridge.core.document import Document
     from bridge.store.certificates import CertificateHit
     from bridge.store.transaction import Transaction
 
@@ -32,9 +32,15 @@ def go_live(session: Session, name: str, from_now: bool, yes: bool) -> None:
 
     source = session.source(name)
     page = session.page()
-    if session.config.sources[source].mode == "live":
+    block = session.config.sources[source]
+    if block.mode == "live":
         page.say(f"{source} is live already.")
         return
+    if from_now and block.since is not None:
+        raise ConfigError(
+            f"since: of {source} is set in {session.path}, and at the next start it would move the start line back to "
+            f"{page.when(block.since)}. Remove that line, and try again."
+        )
     with session.bridge() as bridge:
         caught = _caught(bridge, source)
         _print_caught(page, source, caught)
@@ -46,8 +52,9 @@ def go_live(session: Session, name: str, from_now: bool, yes: bool) -> None:
         _say_consequence(page, bridge, source, len(caught), from_now=from_now)
         if not yes:
             click.confirm(f"Write `mode: live` for {source} into {session.path}?", abort=True)
-        _write(session.path, source)
+        # The start line first: a source that is live must never begin at the old one.
         _note(bridge, source, from_now=from_now)
+        _write(session.path, source)
     page.say(f"{source} is live from the next start on: restart certbridge serve.", style="green")
 
 
@@ -106,33 +113,44 @@ def _say_consequence(page: Page, bridge: Bridge, source: str, caught: int, *, fr
 
 def _write(path: Path, source: str) -> None:
     """Changes the one word in the file, and nothing else. Raises ConfigError when it cannot be found there."""
+    from bridge.config.files import replace_file
     from bridge.core import document
 
-    text = path.read_text(encoding="utf-8")
-    read = document.read(text, path.name)
+    raw = path.read_bytes()
+    read = document.read(raw, path.name)
+    text = _live(raw.decode("utf-8"), read, source)
+    wanted = copy.deepcopy(read.data)
+    wanted["sources"][source]["mode"] = "live"  # type: ignore[index]
+    try:
+        safe = text is not None and document.read(text, path.name).data == wanted
+    except ConfigError:
+        safe = False
+    if text is None or not safe:
+        mark = read.mark(("sources", source, "mode"))
+        raise ConfigError(f"{mark} Write mode: live for {source} by hand; certbridge cannot change this line safely.")
+    try:
+        replace_file(path, text.encode("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written ({error.strerror}). Write mode: live by hand.") from error
+
+
+def _live(text: str, read: Document, source: str) -> str | None:
+    """Returns the text with the source live; None where the place is not clear."""
     lines = text.splitlines(keepends=True)
     if read.at(("sources", source, "mode")) is not None:
         mark = read.mark(("sources", source, "mode"))
         line = lines[mark.line - 1]
         head, tail = line[: mark.column - 1], line[mark.column - 1 :]
-        if not tail.startswith(("test", "'test'", '"test"')):
-            raise ConfigError(f"{mark} Write mode: live here by hand; certbridge cannot change this line safely.")
         lines[mark.line - 1] = head + tail.replace("test", "live", 1)
-    else:
-        mark = read.mark(("sources", source, "connector"), key=True)
-        indent = lines[mark.line - 1][: mark.column - 1]
-        if indent.strip():
-            raise ConfigError(
-                f"{mark} Write mode: live for {source} by hand; certbridge cannot change this line safely."
-            )
-        lines.insert(mark.line, f"{indent}mode: live\n")
-    try:
-        part = path.with_name(f".{path.name}.{os.getpid()}")
-        part.write_text("".join(lines), encoding="utf-8")
-        shutil.copymode(path, part)
-        part.replace(path)
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be written ({error.strerror}). Write mode: live by hand.") from error
+        return "".join(lines)
+    mark = read.mark(("sources", source, "connector"), key=True)
+    line = lines[mark.line - 1]
+    indent, end = line[: mark.column - 1], "\r\n" if line.endswith("\r\n") else "\n"
+    if indent.strip():
+        return None
+    lines[mark.line - 1] = line.rstrip("\r\n") + end
+    lines.insert(mark.line, f"{indent}mode: live{end}")
+    return "".join(lines)
 
 
 def _note(bridge: Bridge, source: str, *, from_now: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -13,6 +14,8 @@ from bridge.cli.past import expired_option, mail_option
 from bridge.cli.session import Session, actor, pass_session
 from bridge.cli.typed import json_option
 from bridge.core.errors import ConfigError
+from bridge.core.models import Held
+from bridge.core.wording import suggestion
 
 if TYPE_CHECKING:
     from bridge.app import Bridge
@@ -56,11 +59,9 @@ def issue(
             _report(session, found, rows, today, as_json=as_json)
         if dry_run:
             return
-        if not rows:
-            session.page().say("Nothing is left to issue; the report says why.")
-            return
-        if not (yes or as_json):
-            click.confirm(f"Issue {len(rows):,} certificates{'' if mail else ', without mail'}?", abort=True)
+        if rows and not (yes or as_json):
+            count = f"{len(rows):,} {'certificate' if len(rows) == 1 else 'certificates'}"
+            click.confirm(f"Issue {count}{'' if mail else ', without mail'}?", abort=True)
         _issue(session, bridge, source, content, rows, today, mail=mail, as_json=as_json)
 
 
@@ -79,14 +80,38 @@ def _source(bridge: Bridge, mapping: str) -> str:
     """Returns the source for tables with this name or mapping file. Raises ConfigError with what to add."""
     able = [name for name, source in bridge.sources.items() if source.connector.reads_tables]
     for name in able:
-        file = bridge.config.sources[name].mapping or ""
-        if mapping in (name, file, file.removesuffix(".yaml")) or Path(mapping).name == file:
+        file = bridge.config.mapping_path(name)
+        if mapping == name or (file is not None and _is(mapping, file)):
             return name
-    kinds = sorted(name for name, connector in bridge.connectors.items() if connector.reads_tables)
-    stem = Path(mapping).stem
-    have = f"Sources for tables: {', '.join(able)}. " if able else ""
-    raise ConfigError(
-        f"No source for tables uses {mapping}. {have}Add one to the configuration under sources:\n"
+    if mapping in bridge.sources:
+        kind = bridge.sources[mapping].connector.title
+        raise ConfigError(
+            f"The source {mapping} ({kind}) takes no tables. {_sources_for_tables(bridge, able, mapping)}"
+        )
+    files = [file.name for name in able if (file := bridge.config.mapping_path(name)) is not None]
+    near = suggestion(mapping, [*able, *files])
+    raise ConfigError(f"No source uses {mapping}{near or '.'} {_sources_for_tables(bridge, able, mapping)}")
+
+
+def _is(written: str, file: Path) -> bool:
+    """Tells whether this names that mapping file: by its name, or by a path that leads to it."""
+    if Path(written).name == written:
+        return written in (file.name, file.stem)
+    return Path(written).resolve() == file.resolve()
+
+
+def _sources_for_tables(bridge: Bridge, able: list[str], mapping: str) -> str:
+    if able:
+        return f"--map names one of the sources for tables ({', '.join(able)}), or its mapping file."
+
+    from bridge.config import discover_connectors
+
+    # A configuration without such a source knows no such connector; look at all that are installed.
+    kinds = sorted(name for name, connector in discover_connectors().items() if connector.reads_tables)
+    named = Path(mapping).stem.lower() if mapping not in bridge.sources else "lists"
+    stem = re.sub(r"[^a-z0-9]+", "-", named).strip("-")[:40] or "lists"
+    return (
+        "There is no source for tables yet. Add one to the configuration under sources:, and its mapping file:\n"
         f"  {stem}:\n    connector: {kinds[0] if kinds else '...'}\n    mapping: {stem}.yaml"
     )
 
@@ -102,7 +127,9 @@ def _report(session: Session, found: list[Candidate], rows: list[Candidate], tod
     page = session.page()
     print_list(page, found, today)
     page.say()
-    page.say(f"{len(found):,} rows, {len(rows):,} to be issued.")
+    page.say(f"{len(found):,} {'row' if len(found) == 1 else 'rows'}, {len(rows):,} to be issued.")
+    if any(isinstance(one.outcome, Held) for one in found):
+        page.say("Held rows are not kept: mend the table or the mapping, and run the same command again.")
 
 
 def _issue(
@@ -122,15 +149,19 @@ def _issue(
     fresh = [one for one in rows if not one.expired(today)]
     old = [one for one in rows if one.expired(today)]
     puts = bridge.table.issue(bridge.sources[source], content, fresh, mail=mail)
-    puts += bridge.table.issue(bridge.sources[source], content, old, mail=False)
-    done = put_back(bridge, EVENTS, [put.inbox_id for put in puts], _again)
-    tell(session, bridge, done, as_json=as_json)
+    quiet = bridge.table.issue(bridge.sources[source], content, old, mail=False)
+    told = {put.inbox_id for put in puts} if mail else frozenset()
+    numbers = list(dict.fromkeys(put.inbox_id for put in (*puts, *quiet)))
+    done = put_back(bridge, EVENTS, numbers, lambda tx, number: _again(tx, number, mail=number in told))
+    tell(session, bridge, done, as_json=as_json, nothing="Nothing is left to issue; the report says why.")
 
 
-def _again(tx: Transaction, number: int) -> None:
+def _again(tx: Transaction, number: int, *, mail: bool) -> None:
     """Lets a row that came before and stood still have another try: file or mapping may be mended by now."""
+    from bridge.flow.bring import NO_MAIL
     from bridge.store import inbox, stuck
 
     row = inbox.get(tx, number)
     if row is not None and row.state in stuck.STATES:
-        inbox.replay(tx, number, actor=actor())
+        kept = {word: value for word, value in row.overrides.items() if word not in NO_MAIL}
+        inbox.replay(tx, number, actor=actor(), overrides=kept if mail else {**kept, **NO_MAIL})

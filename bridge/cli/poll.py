@@ -11,6 +11,8 @@ from bridge.cli.typed import json_option
 from bridge.core.errors import BridgeError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from bridge.app import Bridge
     from bridge.flow.poll import Polled
 
@@ -30,17 +32,29 @@ def poll(session: Session, names: tuple[str, ...], as_json: bool) -> None:
         unable = [name for name in chosen if name not in able]
         if unable:
             raise BridgeError(f"{unable[0]} cannot be polled as it is configured: its platform only sends webhooks.")
-        found = {name: _poll(bridge, name) for name in chosen or able}
+        if not able:
+            raise BridgeError("No source can be polled as it is configured: their platforms only send webhooks.")
+        found, failed = _poll(bridge, chosen or able)
         if not as_json:
             for name, polled in found.items():
                 session.page().say(_sentence(name, polled))
         numbers = [number for polled in found.values() if polled for number in polled.new]
         done = put_back(bridge, EVENTS, numbers, lambda tx, number: None)
         tell(session, bridge, done, as_json=as_json)
+        if failed:
+            raise BridgeError("\n".join(failed))
 
 
-def _poll(bridge: Bridge, name: str) -> Polled | None:
-    return bridge.polling.poll(bridge.sources[name])
+def _poll(bridge: Bridge, names: Iterable[str]) -> tuple[dict[str, Polled | None], list[str]]:
+    """Polls one after the other; trouble with one does not keep the others from it."""
+    found: dict[str, Polled | None] = {}
+    failed = []
+    for name in names:
+        try:
+            found[name] = bridge.polling.poll(bridge.sources[name])
+        except BridgeError as error:
+            failed.append(f"{name}: {error}")
+    return found, failed
 
 
 def _sentence(name: str, polled: Polled | None) -> str:
@@ -48,4 +62,5 @@ def _sentence(name: str, polled: Polled | None) -> str:
         return f"{name}: the running certbridge is polling it right now."
     lost = f" ({len(polled.lost)} of them no webhook told of)" if polled.lost else ""
     older = f", {polled.older} from before the start line" if polled.older else ""
-    return f"{name}: {len(polled.new)} new{lost}, {polled.known} known{older}."
+    unwanted = f", {polled.unwanted} of no interest" if polled.unwanted else ""
+    return f"{name}: {len(polled.new)} new{lost}, {polled.known} known{older}{unwanted}."

@@ -14,7 +14,7 @@ from bridge.core.wording import suggestion
 
 if TYPE_CHECKING:
     from bridge.app import Bridge
-    from bridge.core.connector import ApiClient, Connector
+    from bridge.core.connector import ApiClient, Connector, ConnectorSettings
 
 
 @click.command("secret")
@@ -37,6 +37,7 @@ def secret(session: Session, name: str, setting: str | None, generate: bool, unt
         chosen = _setting(bridge, source, setting)
         file = _file(session, source, chosen)
         value = random.token_urlsafe(32) if generate else _prompt(chosen)
+        _check(bridge, source, chosen, value)
         if not untested:
             _try(bridge, source, chosen, value)
         replace_secret(file, value)
@@ -53,6 +54,8 @@ def secret(session: Session, name: str, setting: str | None, generate: bool, unt
 
 
 def _setting(bridge: Bridge, source: str, wanted: str | None) -> str:
+    from pydantic import SecretStr
+
     from bridge.config.rotation import BEFORE
     from bridge.config.secret_files import holds_secrets
 
@@ -60,7 +63,7 @@ def _setting(bridge: Bridge, source: str, wanted: str | None) -> str:
     known = [
         key
         for key, info in type(settings).model_fields.items()
-        if holds_secrets(info) and not key.startswith(BEFORE) and getattr(settings, key) is not None
+        if holds_secrets(info) and not key.startswith(BEFORE) and isinstance(getattr(settings, key), SecretStr)
     ]
     if wanted in known:
         return str(wanted)
@@ -97,6 +100,30 @@ def _prompt(setting: str) -> str:
     except ValueError as failure:
         raise BridgeError(f"{failure} Nothing was changed.") from None
     return value
+
+
+def _check(bridge: Bridge, source: str, setting: str, value: str) -> None:
+    """Raises BridgeError when the configuration would refuse the new secret: it is written for the next start, too."""
+    settings = bridge.sources[source].connector.settings
+    if getattr(settings, setting).get_secret_value() == value:
+        raise BridgeError(f"This is the {setting} that is in use already; nothing was changed.")
+    before = _complaints(settings, {})
+    new = [one for one in _complaints(settings, {setting: value}) if one not in before]
+    if new:
+        raise BridgeError(f"{setting}: {new[0]}. Nothing was changed.")
+
+
+def _complaints(settings: ConnectorSettings, changes: dict[str, str]) -> list[str]:
+    """Returns what is wrong with settings; in words that quote no value."""
+    from pydantic import ValidationError
+
+    fields = type(settings).model_fields
+    values = {info.alias or name: getattr(settings, name) for name, info in fields.items()}
+    try:
+        type(settings).model_validate(values | {fields[name].alias or name: text for name, text in changes.items()})
+    except ValidationError as failure:
+        return [f"{'.'.join(map(str, one['loc']))} {one['msg']}".strip() for one in failure.errors(include_input=False)]
+    return []
 
 
 def _try(bridge: Bridge, source: str, setting: str, value: str) -> None:

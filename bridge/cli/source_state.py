@@ -23,12 +23,15 @@ class Length(click.ParamType):  # type: ignore[type-arg]  # generic only since c
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
         """Reads `2 hours`."""
-        from bridge.config.forms import duration
+        from bridge.config.forms import OFF, duration
 
         try:
-            return duration(value)
+            length = duration(value)
         except ValueError as failure:
             self.fail(str(failure), param, ctx)
+        if length == OFF:
+            self.fail("To end a rest: certbridge sources resume SOURCE.", param, ctx)
+        return length
 
 
 @click.command("pause")
@@ -38,17 +41,19 @@ class Length(click.ParamType):  # type: ignore[type-arg]  # generic only since c
 @pass_session
 def pause(session: Session, name: str, length: timedelta | None, reason: str) -> None:
     """Let a source rest: its webhooks are stored, but nothing is issued, written back or polled."""
+    from bridge.cli.shown.source import length as in_words
     from bridge.store import history, sources
 
     source = session.source(name)
 
     def write(tx: Transaction) -> None:
+        sources.known(tx, source)
         sources.pause(tx, source, tx.now + (length or _ALWAYS), f"{actor()}: {reason}")
         history.add(tx, "source.paused", actor=actor(), data={"source": source, "reason": reason})
 
     with session.bridge() as bridge:
         bridge.store.transact(write)
-    until = "until you say `certbridge sources resume`" if length is None else f"for {length}"
+    until = f"until you say `certbridge sources resume {source}`" if length is None else f"for {in_words(length)}"
     session.page().say(f"{source} rests {until}. What it sends meanwhile is kept.")
 
 

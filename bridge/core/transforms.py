@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 from bridge.core import dates
 from bridge.core.choosing import default, find, first_of, lookup
-from bridge.core.text import MAX_TEXT, as_text, one_line, shown
+from bridge.core.text import MAX_TEXT, as_text, nfc, one_line, shown
 
 _T = TypeVar("_T")
 
@@ -65,8 +65,8 @@ def date_only(value: object, zone: str | None = None) -> date:
     return dates.civil(value, zone) if zone else value.date()
 
 
-def sheet_date(value: object, order: str = "dmy") -> date:
-    """Reads the date in a cell of a table; `order` is dmy, mdy or ymd. Raises ValueError."""
+def sheet_date(value: object, order: str | None = None) -> date:
+    """Reads the date in a cell of a table; `order` is dmy, mdy or ymd, else what leaves no doubt. Raises ValueError."""
     return _named(value, lambda: dates.read_sheet(as_text(value), order))
 
 
@@ -270,12 +270,18 @@ def _plain(value: Decimal) -> int | Decimal:
     return int(value) if value == value.to_integral_value() else value
 
 
-_TRUE: Final = frozenset("1 true yes y x ja j oui o si sí sim s on present attended passed ✓ ✔".split())  # noqa: SIM905
+_TRUE: Final = frozenset(
+    # The last line is how Excel writes TRUE in a table of that language.
+    "1 true yes y x ja j oui o si sí sim s on present attended passed ✓ ✔ ✅ ☑ "  # noqa: SIM905
+    "wahr vrai vero verdadero verdadeiro waar prawda".split()
+)
+_VARIANT: Final = re.compile("[\ufe0e\ufe0f]")
+"""Chooses between a sign as text and as a picture."""
 
 
 def truth(value: object) -> bool:
     """Reads yes, y, 1, x, true, ja, oui, sí or ✓ as true, everything else as false."""
-    return value is True or as_text(value).strip().casefold() in _TRUE
+    return value is True or nfc(_VARIANT.sub("", as_text(value))).strip().casefold() in _TRUE
 
 
 def join(value: object, separator: str = ", ") -> str:
@@ -334,7 +340,7 @@ _LIST: Final = (
     Transform(
         "sheet_date",
         sheet_date,
-        "a date in a table: ISO, 31.01.2026, Excel's number; order dmy, mdy or ymd",
+        "a date in a table: ISO, 31.01.2026, Excel's number; 05/06/2026 needs an order (dmy, mdy)",
         "{{ data.row.date | sheet_date('dmy') }}",
     ),
     Transform("to_epoch", to_epoch, "writes seconds since 1970", "{{ data.ended | to_epoch }}"),

@@ -92,19 +92,22 @@ def _meant(tx: Transaction, row: inbox.InboxRow, act: Revocation) -> certificate
     found = completions.by_keys(tx, row.source, row.test, act.keys)
     if found is None and act.subject and act.course:
         cycles = completions.all_cycles(tx, row.source, row.test, act.subject, act.course)
-        found = cycles[-1] if cycles else None
+        # Not the last cycle: records that became one at the source stand in the order of their merging.
+        found = max(cycles, key=lambda one: (one.completed_on, one.cycle), default=None)
     return certificates.of_completion(tx, found.id) if found else None
 
 
 def _erase(tx: Transaction, row: inbox.InboxRow, act: Erasure) -> Result:
-    reason = "the source asked for it"
-    erased = erase.erase(tx, row.source, row.test, act.subject, actor=f"source:{row.source}", reason=reason, but=row.id)
+    actor, reason = f"source:{row.source}", "the source asked for it"
+    erased: list[str] = []
+    for test in sorted({row.test, True}):  # what was tried out before tells of the same person
+        erased += erase.erase(tx, row.source, test, act.subject, actor=actor, reason=reason, but=row.id)
     return Result(State.DONE, "erased", f"The learner was forgotten; certificates erased: {len(erased)}.")
 
 
 def _merge(tx: Transaction, row: inbox.InboxRow, act: Merge) -> Result:
     moved = merging.merge(tx, row.source, row.test, into=act.subject, merged=act.merged)
-    data = {"into": act.subject, "merged": list(act.merged), "completions": moved}
+    data = {"source": row.source, "into": act.subject, "merged": list(act.merged), "completions": moved}
     history.add(tx, "learner.merged", actor=f"source:{row.source}", test=row.test, inbox_id=row.id, data=data)
     reason = f"{', '.join(act.merged)} became {act.subject} at the source; completions that moved: {moved}."
     return Result(State.DONE, "merged", reason)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import structlog
 
@@ -18,7 +18,7 @@ from bridge.core.errors import (
     UnconfirmedError,
 )
 from bridge.core.mapping import Defaults, waived
-from bridge.core.models import Completion, Held, Ignored, JsonObject, State
+from bridge.core.models import Completion, Erasure, Held, Ignored, JsonObject, State
 from bridge.core.retry import schedule_for
 from bridge.core.source import Source
 from bridge.flow.acts import Acting
@@ -36,6 +36,8 @@ from bridge.store.engine import Store, Transaction
 
 log = structlog.get_logger(__name__)
 
+ERASED = "erased"
+"""The code of events about a learner who was forgotten."""
 FLOOD = "flood"
 """The code of events held because there were too many in an hour."""
 TWIN_WAIT = 0.5
@@ -59,6 +61,10 @@ class Exchange:
     def note(self, request: JsonObject, response: JsonObject | None, _seconds: float) -> None:
         """Remembers the latest call; the earlier ones of the attempt succeeded."""
         self.request, self.response = request, response
+
+    def forget(self) -> None:
+        """Keeps nothing of it: it was about a learner who is to be forgotten."""
+        self.request = self.response = None
 
 
 Apis = Callable[[str, Exchange], ApiClient]
@@ -117,7 +123,7 @@ class Clerk:
         if unwanted is not None:
             return Result(State.IGNORED, unwanted.code, unwanted.reason)
         event = enrich(self.store, source, row, self.apis(row.source, exchange))
-        since = self.store.read(lambda tx: _start_line(tx, row.source)) if row.completion_id is None else None
+        since = self.store.read(lambda tx: sources.known(tx, row.source).since) if row.completion_id is None else None
         decision = normalise(event, mapping, defaults=self.defaults, overrides=row.overrides, since=since)
         outcome = decision.outcome
         if isinstance(outcome, Ignored):
@@ -125,9 +131,12 @@ class Clerk:
         if isinstance(outcome, Held):
             return Result(State.HELD, outcome.code, outcome.reason)
         if not isinstance(outcome, Completion):
-            return self.acting.act(row, outcome)
-        flood = self._flood(row, outcome)
-        return flood or self.issuing.issue(row, source, event, outcome, mapping.sha256)
+            result = self.acting.act(row, outcome)
+        else:
+            result = self._flood(row, outcome) or self.issuing.issue(row, source, event, outcome, mapping.sha256)
+        if isinstance(outcome, Erasure) or (result is not None and result.code == ERASED):
+            exchange.forget()
+        return result
 
     def _flood(self, row: inbox.InboxRow, completion: Completion) -> Result | None:
         """Holds a completion when its source had more in the last hour than anybody expects of it."""
@@ -232,13 +241,6 @@ class Clerk:
         log.warning("not sent", outbox=row.id, kind=row.kind, destination=row.destination, state=state, reason=reason)
 
 
-def _start_line(tx: Transaction, name: str) -> datetime:
-    known = sources.get(tx, name)
-    if known is None:
-        raise LookupError(f"source {name} was never started")
-    return known.since
-
-
 def _settle(tx: Transaction, row: inbox.InboxRow, result: Result, due_in: float | None) -> bool:
     return inbox.settle(
         tx, row.id, row.lease_token or "", state=result.state, code=result.code, reason=result.reason, due_in=due_in
@@ -289,7 +291,7 @@ def _tries(error: BridgeError, n: int, earlier: Sequence[attempts.AttemptRow]) -
 def _pause_if_throttled(tx: Transaction, source: str, error: BridgeError, due_in: float | None) -> None:
     """Lets a whole source rest when its vendor asked for it: other requests would only be refused as well."""
     if isinstance(error, TemporaryError) and error.stable_code == "http_429" and error.retry_after and due_in:
-        sources.pause(tx, source, tx.now + timedelta(seconds=due_in), str(error))
+        sources.rest(tx, source, tx.now + timedelta(seconds=due_in), str(error))
 
 
 def _verdict(error: BridgeError, attempt: int) -> tuple[State, float | None]:

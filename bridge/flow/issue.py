@@ -22,7 +22,7 @@ from bridge.flow.view import Publisher
 from bridge.issuing.preflight import preflight
 from bridge.issuing.renderer import Renderer
 from bridge.observe import crash_point
-from bridge.store import certificates, completions, history, inbox
+from bridge.store import certificates, completions, erase, history, inbox
 from bridge.store.engine import Store, Transaction
 
 log = structlog.get_logger(__name__)
@@ -258,6 +258,8 @@ class _Reservation:
         existing = certificates.of_completion(self.tx, found.id)
         if existing is None:
             return self._reserved(found, self._create_draft(found))
+        if existing.state == "erased":
+            erase.empty(self.tx, [self.row.id], but=self.row.id)
         if existing.state != "draft":
             return _already(self.tx, self.issuing.publisher, self.row, existing, self.completion)
         if inbox.others_active(self.tx, found.id, before=self.row.id):

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from bridge.core.connector import ApiClient
 from bridge.core.errors import BridgeError, PermanentError
 from bridge.core.mapping import Defaults
 from bridge.core.models import Held, Outcome, SourceEvent
 from bridge.core.source import Source
-from bridge.flow.bring import CHOSEN, NO_MAIL, Bringing, Candidate, decided
+from bridge.flow.bring import AT_ONCE, CHOSEN, NO_MAIL, Bringing, Candidate, decided
 from bridge.flow.mappings import Mappings
 from bridge.flow.poll import certified
 from bridge.store import before_start, inbox, sources
@@ -49,17 +50,10 @@ class Past:
 
     def issue(self, source: Source, chosen: Sequence[Candidate], *, mail: bool, actor: str) -> list[int]:
         """Puts the chosen completions to work as if they had come today; returns their events' numbers."""
-        overrides = {} if mail else dict(NO_MAIL)
         known = [one.number for one in chosen if one.number is not None]
-
-        def release(tx: Transaction) -> None:
-            for number in known:
-                inbox.release(
-                    tx, number, overrides=overrides, actor=actor, reason="chosen from the past", answered=CHOSEN
-                )
-
-        if known:
-            self.store.transact(release)
+        for start in range(0, len(known), AT_ONCE):
+            some = known[start : start + AT_ONCE]
+            self.store.transact(partial(_release, some, mail, actor))
         new = [one.event for one in chosen if one.number is None]
         puts = self.bringing.bring(source, new, entry="cli", overrides=decided(mail=mail))
         self.bringing.wake()
@@ -72,11 +66,13 @@ class Past:
         rows = self.store.read(lambda tx: before_start.events(tx, source.name, source.test, limit=MOST))
         for row in rows:
             event = row.record or row.event
-            if event.occurred_at is None or event.occurred_at >= since:
+            old = event.occurred_at is not None and event.occurred_at < since
+            # It may have come by two ways, of which one was issued.
+            if not old and not self.store.read(lambda tx, event=event: certified(tx, source, event)):  # type: ignore[misc]
                 yield Candidate(event, row.id, self._outcome(source, event, row.overrides))
 
     def _asked(self, source: Source, since: datetime) -> Iterator[SourceEvent]:
-        start, now = self.store.read(lambda tx: (_start_line(tx, source.name), tx.now))
+        start, now = self.store.read(lambda tx: (sources.known(tx, source.name).since, tx.now))
         for page in source.connector.poll(self.apis(source.name), {}, since, now):
             for event in page.events:
                 if event.occurred_at is not None and since <= event.occurred_at < start:
@@ -98,11 +94,13 @@ class Past:
         return mapping.apply(event, defaults=self.defaults, overrides=answers).outcome
 
 
-def _start_line(tx: Transaction, name: str) -> datetime:
-    row = sources.get(tx, name)
-    if row is None:
-        raise LookupError(f"source {name} was never started")
-    return row.since
+def _release(numbers: Sequence[int], mail: bool, actor: str, tx: Transaction) -> None:
+    why = "chosen from the past"
+    for number in numbers:
+        row = inbox.get(tx, number)
+        # Somebody else may have chosen it meanwhile.
+        if row is not None and row.code == inbox.BEFORE_START:
+            inbox.release(tx, number, overrides={} if mail else NO_MAIL, actor=actor, reason=why, answered=CHOSEN)
 
 
 def _order(one: Candidate) -> tuple[str, str, str, str]:

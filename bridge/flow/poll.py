@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -28,6 +29,8 @@ GRACE = timedelta(minutes=10)
 """How long a webhook may be on its way before the poll says that it was lost."""
 AGAIN = timedelta(minutes=10)
 """The pause after a poll that failed, where the usual one is longer."""
+LONGEST_REST = 36_000.0
+"""Seconds: a vendor that asks for more is asked again after them."""
 MOST_PAGES = 10_000
 FIRST_CONTACT = (
     "This was there already when certbridge first asked the source, which does not say since when. "
@@ -46,9 +49,12 @@ class Polled:
     known: int = 0
     older: int = 0
     """Completed before the start line."""
+    unwanted: int = 0
+    """Stored as ignored: of no interest to the connector or the mapping."""
 
     def __add__(self, other: Polled) -> Polled:
-        return Polled(self.new + other.new, self.lost + other.lost, self.known + other.known, self.older + other.older)
+        counts = self.known + other.known, self.older + other.older, self.unwanted + other.unwanted
+        return Polled(self.new + other.new, self.lost + other.lost, *counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +80,8 @@ class Polling:
     overloaded: Callable[[str], bool]
     node: str
     wake: Callable[[], None]
+    redact: Callable[[str], str]
+    """Takes secrets out of what went wrong; it is stored and shown."""
     stopping: threading.Event = field(default_factory=threading.Event)
     """Set when the bridge stops: a poll ends after the page it is at."""
 
@@ -84,35 +92,44 @@ class Polling:
     def poll(self, source: Source) -> Polled | None:
         """Polls a source to the end; None when another node is at it right now.
 
-        Raises what the connector and the client raise, after noting it; pages stored before stay.
+        Raises PermanentError while the source rests, and what the connector and the client raise, after noting it;
+        pages stored before stay.
         """
         begun = self.store.transact(lambda tx: self._begin(tx, source))
         if begun is None:
             return None
         look, state = begun
         try:
-            polled, state = self._pages(look, state)
+            polled = self._pages(look, state)
         except BridgeError as error:
+            error.args = (self.redact(str(error)),)
             self._failed(look, error)
             raise
         except Exception as error:
-            unexpected = TemporaryError(f"Unexpected {type(error).__name__}: {error}. Please report this.")
+            log.exception("unexpected error", source=source.name)
+            text = self.redact(f"Unexpected {type(error).__name__}: {error}. Please report this.")
+            unexpected = TemporaryError(text, code="unexpected")
             self._failed(look, unexpected)
-            raise unexpected from error
+            # Without its cause, which may quote a secret.
+            raise unexpected from None
+        except BaseException:  # a person ended the command
+            self.store.transact(lambda tx: leases.release(tx, _lease(source), look.token))
+            raise
         self._ended(look, polled)
         return polled
 
     def _begin(self, tx: Transaction, source: Source) -> tuple[_Look, PollState] | None:
-        row = sources.get(tx, source.name)
-        if row is None:
-            raise LookupError(f"source {source.name} was never started")
+        row = sources.known(tx, source.name)
+        if row.paused_until is not None and row.paused_until > tx.now:
+            reason = f"{source.name} rests until {row.paused_until:%Y-%m-%d %H:%M} UTC ({row.pause_reason})."
+            raise PermanentError(f"{reason} To end that: certbridge sources resume {source.name}", code="paused")
         token = leases.acquire(tx, _lease(source), self.node, LEASE)
         if token is None:
             return None
         webhooks = row.last_request_at is not None
         return _Look(source, token, row.since, tx.now, webhooks), polls.state(row, test=source.test)
 
-    def _pages(self, look: _Look, state: PollState) -> tuple[Polled, PollState]:
+    def _pages(self, look: _Look, state: PollState) -> Polled:
         polled = Polled()
         api = self.apis(look.source.name)
         found = look.source.connector.poll(api, dict(state.cursor), look.since, look.now)
@@ -124,7 +141,7 @@ class Polling:
             crash_point("after_poll_page")
             if self.stopping.is_set():
                 break
-        return polled, state
+        return polled
 
     def _store(self, look: _Look, page: Page, state: PollState) -> Polled:
         def write(tx: Transaction) -> Polled:
@@ -136,7 +153,7 @@ class Polling:
             polls.save(tx, look.source.name, state)
             if found.new:
                 tx.after_commit(self.wake)
-            return Polled(tuple(found.new), tuple(found.lost), found.known, found.older)
+            return Polled(tuple(found.new), tuple(found.lost), found.known, found.older, found.unwanted)
 
         return self.store.transact(write)
 
@@ -160,12 +177,14 @@ class Polling:
     def _failed(self, look: _Look, error: BridgeError) -> None:
         def write(tx: Transaction) -> None:
             self._note_end(tx, look, str(error), 0)
-            if isinstance(error, TemporaryError) and error.stable_code == "http_429" and error.retry_after:
-                until = tx.now + timedelta(seconds=error.retry_after)
-                sources.pause(tx, look.source.name, until, str(error))
+            asked = error.retry_after if isinstance(error, TemporaryError) else None
+            if error.stable_code == "http_429" and asked is not None and asked > 0:
+                until = tx.now + timedelta(seconds=min(asked, LONGEST_REST))
+                sources.rest(tx, look.source.name, until, str(error))
 
-        if not isinstance(error, UnavailableError) and error.stable_code != "lost_lease":
-            self.store.transact(write)
+        if error.stable_code != "lost_lease":
+            with suppress(UnavailableError):  # perhaps it is the store that failed; the lease runs out by itself
+                self.store.transact(write)
 
     def _note_end(self, tx: Transaction, look: _Look, error: str | None, new: int) -> None:
         row = sources.get(tx, look.source.name)
@@ -186,12 +205,13 @@ class _Found:
     def __init__(self, tx: Transaction, look: _Look, unwanted: Unwanted, *, first: bool) -> None:
         self.tx = tx
         self.look = look
-        self.unwanted = unwanted
+        self._unwanted = unwanted
         self.first = first
         self.new: list[int] = []
         self.lost: list[int] = []
         self.known = 0
         self.older = 0
+        self.unwanted = 0
         self._request: int | None = None
 
     def take(self, event: SourceEvent) -> None:
@@ -206,13 +226,14 @@ class _Found:
 
     def _put(self, event: SourceEvent) -> None:
         look = self.look
-        new = new_event(look.source, event.model_copy(update={"received_at": look.now}), self.unwanted)
+        new = new_event(look.source, event.model_copy(update={"received_at": look.now}), self._unwanted)
         if self.first and event.occurred_at is None and new.state is State.READY:
             new = replace(new, state=State.IGNORED, code=inbox.BEFORE_START, reason=FIRST_CONTACT)
         put = inbox.put(self.tx, replace(new, request_id=self._request_id()))
         if new.state is not State.READY:
-            event_keys.note_event(self.tx, look.source.name, look.source.test, event.keys, put.inbox_id)
-            self.older += 1
+            event_keys.note(self.tx, look.source.name, look.source.test, event, put.inbox_id)
+            self.older += new.code == inbox.BEFORE_START
+            self.unwanted += new.code != inbox.BEFORE_START
             return
         self.new.append(put.inbox_id)
         late = event.occurred_at is not None and event.occurred_at < look.now - GRACE
@@ -227,7 +248,7 @@ class _Found:
 
 def knows(tx: Transaction, source: Source, event: SourceEvent) -> bool:
     """Tells whether this event, or the completion it is about, came in before by any way."""
-    known = event_keys.knows(tx, source.name, source.test, event.event_id, event.keys)
+    known = event_keys.knows(tx, source.name, source.test, event, source.connector.same_within)
     return known or certified(tx, source, event)
 
 

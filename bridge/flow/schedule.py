@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from bridge.core.errors import BridgeError
 from bridge.core.source import Source
 from bridge.flow.poll import Polling
 from bridge.flow.upkeep import told
-from bridge.store import history, sources
+from bridge.store import history, leases, sources
 from bridge.store.engine import Store, Transaction
 
 log = structlog.get_logger(__name__)
@@ -31,6 +32,8 @@ RUSH = 60.0
 ALARM = 600.0
 """Seconds between looks for silent sources."""
 DAY = timedelta(days=1)
+SILENT = "silent:"
+"""Begins the names of the leases under which the alarm was raised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +56,11 @@ class Schedule:
     polling: Polling
     apis: Callable[[str], ApiClient]
     _scheduler: BackgroundScheduler | None = None
-    _told: dict[str, datetime] = field(default_factory=dict)
-    """When the alarm was last raised for a silent source."""
     _refreshed: dict[str, float] = field(default_factory=dict)
     """When signing keys were last asked for, by source."""
+    _going: list[str] = field(default_factory=list)
+    """What is being done right now."""
+    _changed: threading.Condition = field(default_factory=threading.Condition)
 
     def start(self, *more: tuple[float, Callable[[], None], str]) -> None:
         """Begins; the first looks are taken at once. `more` tasks have their seconds, and a name."""
@@ -81,9 +85,26 @@ class Schedule:
             self._scheduler.shutdown(wait=False)
             self._scheduler = None
 
+    def left(self, timeout: float) -> list[str]:
+        """Waits at most so many seconds for what is still going on after `stop`; returns the names of what is left."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._going, max(0.0, timeout))
+            return sorted(self._going)
+
     def _every(self, seconds: float, task: Callable[[], None], name: str) -> None:
         assert self._scheduler is not None
-        self._scheduler.add_job(told(task), "interval", seconds=seconds, name=name, next_run_time=datetime.now(UTC))
+        run = partial(self._run, told(task), name)
+        self._scheduler.add_job(run, "interval", seconds=seconds, name=name, next_run_time=datetime.now(UTC))
+
+    def _run(self, task: Callable[[], None], name: str) -> None:
+        with self._changed:
+            self._going.append(name)
+        try:
+            task()
+        finally:
+            with self._changed:
+                self._going.remove(name)
+                self._changed.notify_all()
 
     # -- what is done ----------------------------------------------------------------------------
 
@@ -111,16 +132,20 @@ class Schedule:
             log.error("signing keys not fetched; webhooks are answered 503", source=source.name, reason=str(error))
 
     def alarm(self) -> None:
-        """Tells once a day of each source that has been silent for longer than it may."""
-        now, found = self.store.read(lambda tx: (tx.now, silent(tx, self.rhythms)))
-        for name, since in found:
-            if name not in self._told or now - self._told[name] >= DAY:
-                self._told[name] = now
+        """Tells once a day, one node for all, of each source that has been silent for longer than it may."""
+        for name, since in self.store.read(lambda tx: silent(tx, self.rhythms)):
+            if self.store.transact(partial(self._raise, name, since)):
                 log.error("nothing was heard from this source", source=name, since=since.isoformat())
-                data = {"source": name, "since": since.isoformat()}
-                self.store.transact(lambda tx, data=data: history.add(tx, "source.silent", actor="bridge", data=data))  # type: ignore[misc]
-        for name in set(self._told) - {name for name, _ in found}:
-            del self._told[name]
+
+    def _raise(self, name: str, since: datetime, tx: Transaction) -> bool:
+        # When it is heard again and falls silent once more, that is another silence, with a lease of its own.
+        lease = f"{SILENT}{name}:{since.isoformat()}"
+        leases.sweep(tx, f"{SILENT}{name}:")
+        if leases.acquire(tx, lease, self.polling.node, DAY.total_seconds()) is None:
+            return False
+        data = {"source": name, "since": since.isoformat()}
+        history.add(tx, "source.silent", actor="bridge", data=data)
+        return True
 
 
 def silent(tx: Transaction, rhythms: Mapping[str, Rhythm]) -> Sequence[tuple[str, datetime]]:

@@ -22,47 +22,82 @@ _CODE: Final = "erased"
 def erase(
     tx: Transaction, source: str, test: bool, subject: str, *, actor: str, reason: str, but: int | None = None
 ) -> list[str]:
-    """Erases everything about one learner of a source; returns the ids of the certificates that are erased now.
+    """Erases everything about one learner of a source, under every id that was merged into this one.
 
-    `but` is the event that asks for it, which its worker settles.
+    Returns the ids of the certificates that are erased now. `but` is the event that asks for it, which is emptied as
+    well, and which its worker settles.
     """
-    events = [number for number in _events(tx, source, test, subject) if number != but]
-    known = _certificates(tx, source, test, subject)
+    subjects = _subjects(tx, source, test, subject)
+    events = _events(tx, source, test, subjects)
+    known = _certificates(tx, source, test, subjects)
     for identifier in known:
         _erase_certificate(tx, identifier)
         history.add(
             tx, "certificate.erased", actor=actor, test=test, certificate_id=identifier, data={"reason": reason}
         )
-    _erase_events(tx, events)
+    empty(tx, events, but=but)
     return known
 
 
-def subject_of(tx: Transaction, identifier: str) -> tuple[str, bool, str] | None:
-    """Returns source, test mode and learner of a certificate."""
-    found = select(completions.c.source, completions.c.test, completions.c.subject).join(
-        certificates, certificates.c.completion_id == completions.c.id
-    )
-    row = tx.connection.execute(found.where(certificates.c.id == identifier)).one_or_none()
-    return None if row is None else (row.source, row.test, row.subject)
+def empty(tx: Transaction, numbers: Collection[int], *, but: int | None = None) -> None:
+    """Empties events, and ends those that are not finished, except `but`, which a worker has in hand."""
+    about = inbox.c.id.in_(numbers)
+    _stop(tx, inbox, about & (inbox.c.id != but) if but is not None else about)
+    # Not "before the start line" any more: that would be offered for issuing.
+    ignored = about & (inbox.c.state == State.IGNORED.value)
+    tx.connection.execute(update(inbox).where(ignored).values(code=_CODE))
+    # The bodies they came in, which may tell of others as well: what was made of these others stays.
+    came_in = select(inbox.c.request_id).where(about)
+    tx.connection.execute(update(requests).where(requests.c.id.in_(came_in)).values(body=None))
+    bare: dict[str, Any] = {"payload": None, "record": None, "completion": None, "overrides": {}, "reason": REASON}
+    tx.connection.execute(update(inbox).where(about).values(bare))
+    _erase_attempts(tx, attempts.c.inbox_id.in_(numbers))
+    tx.connection.execute(update(history_table).where(history_table.c.inbox_id.in_(numbers)).values(data={}))
 
 
-def _certificates(tx: Transaction, source: str, test: bool, subject: str) -> list[str]:
-    mine = completions.c.source == source, completions.c.test == test, completions.c.subject == subject
+def _subjects(tx: Transaction, source: str, test: bool, subject: str) -> set[str]:
+    """Returns every id under which the learner was known: records that became one at the source."""
+    found, more = {subject}, [subject]
+    while more:
+        into = more.pop()
+        written = type_coerce(history_table.c.data, Text).like(_said("into", into), escape="\\")
+        merges = select(history_table.c.data).where(
+            history_table.c.kind == "learner.merged", history_table.c.test == test, written
+        )
+        for data in tx.connection.execute(merges).scalars():
+            if data.get("source") == source and data.get("into") == into:
+                more += [one for one in data.get("merged", ()) if one not in found]
+                found |= set(data.get("merged", ()))
+    return found
+
+
+def _said(name: str, value: str) -> str:
+    """Returns the LIKE pattern for `"name":"value"` as our JSON is written."""
+    return pattern(f'"{name}":{json.dumps(value, ensure_ascii=False)}')
+
+
+def _certificates(tx: Transaction, source: str, test: bool, subjects: Collection[str]) -> list[str]:
+    mine = completions.c.source == source, completions.c.test == test, completions.c.subject.in_(subjects)
     found = select(certificates.c.id).join(completions, completions.c.id == certificates.c.completion_id)
     rows = tx.connection.execute(found.where(*mine, certificates.c.state != "erased").order_by(certificates.c.id))
     return list(rows.scalars())
 
 
-def _events(tx: Transaction, source: str, test: bool, subject: str) -> list[int]:
+def _events(tx: Transaction, source: str, test: bool, subjects: Collection[str]) -> list[int]:
     """Returns the events about a learner, with a completion or without."""
     # A search by text first (rare, and no index helps), then a look at what is really said.
-    written = pattern(f'"subject":{json.dumps(subject, ensure_ascii=False)}')
-    said = or_(*(type_coerce(column, Text).like(written, escape="\\") for column in (inbox.c.payload, inbox.c.record)))
+    said = or_(
+        *(
+            type_coerce(column, Text).like(_said("subject", subject), escape="\\")
+            for column in (inbox.c.payload, inbox.c.record)
+            for subject in subjects
+        )
+    )
     rows = tx.connection.execute(
         select(inbox.c.id, inbox.c.payload, inbox.c.record).where(inbox.c.source == source, inbox.c.test == test, said)
     )
-    about = {row.id for row in rows if subject in (_subject(row.payload), _subject(row.record))}
-    mine = completions.c.source == source, completions.c.test == test, completions.c.subject == subject
+    about = {row.id for row in rows if not {_subject(row.payload), _subject(row.record)}.isdisjoint(subjects)}
+    mine = completions.c.source == source, completions.c.test == test, completions.c.subject.in_(subjects)
     linked = select(inbox.c.id).join(completions, completions.c.id == inbox.c.completion_id).where(*mine)
     return sorted(about | set(tx.connection.execute(linked).scalars()))
 
@@ -86,18 +121,6 @@ def _erase_certificate(tx: Transaction, identifier: str) -> None:
     tx.connection.execute(update(outbox).where(outbox.c.id.in_(sent)).values(emptied))
     _erase_attempts(tx, attempts.c.outbox_id.in_(sent))
     tx.connection.execute(update(history_table).where(history_table.c.certificate_id == identifier).values(data={}))
-
-
-def _erase_events(tx: Transaction, numbers: Collection[int]) -> None:
-    about = inbox.c.id.in_(numbers)
-    _stop(tx, inbox, about)
-    # The bodies they came in, which may tell of others as well: what was made of these others stays.
-    came_in = select(inbox.c.request_id).where(about)
-    tx.connection.execute(update(requests).where(requests.c.id.in_(came_in)).values(body=None))
-    bare: dict[str, Any] = {"payload": None, "record": None, "completion": None, "overrides": {}, "reason": REASON}
-    tx.connection.execute(update(inbox).where(about).values(bare))
-    _erase_attempts(tx, attempts.c.inbox_id.in_(numbers))
-    tx.connection.execute(update(history_table).where(history_table.c.inbox_id.in_(numbers)).values(data={}))
 
 
 def _stop(tx: Transaction, table: Any, about: Any) -> None:

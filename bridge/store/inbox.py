@@ -6,9 +6,9 @@ from collections.abc import Collection
 from datetime import timedelta
 from typing import Any, Final
 
-from sqlalchemy import and_, func, select, update
+from sqlalchemy import and_, func, or_, select, update
 
-from bridge.core.errors import PermanentError, UnavailableError
+from bridge.core.errors import PermanentError, UnavailableError, UnconfirmedError
 from bridge.core.models import JsonObject, SourceEvent, State
 from bridge.store import event_keys, history, queue, stuck
 from bridge.store.inbox_rows import InboxRow, NewEvent, Put, read_row, stored
@@ -22,18 +22,25 @@ __all__ = ["InboxRow", "NewEvent", "Put"]
 PUT_TRIES: Final = 100
 BEFORE_START: Final = "before_start"
 """The code of a completion from before the start line of its source."""
-_WITHOUT_CERTIFICATE: Final = (State.HELD, State.FAILED, State.IGNORED)
+_WITHOUT_CERTIFICATE: Final = (State.RETRYING, State.HELD, State.FAILED, State.IGNORED)
+"""There the vendor's API may have told more than the event itself did."""
+_UNCONFIRMED: Final = and_(inbox.c.state == State.HELD.value, inbox.c.code == UnconfirmedError.code)
 
 
 # -- at the door ---------------------------------------------------------------------------------
 
 
 def put(tx: Transaction, new: NewEvent) -> Put:
-    """Stores an event once: a repeat is counted (and revives a failed row), a changed body is the next revision."""
+    """Stores an event once: a repeat is counted, a changed body is the next revision.
+
+    A repeat revives a row that failed, and one that is held because the source never confirmed it: perhaps it does now.
+    """
     revision = 1
     for _ in range(PUT_TRIES):
         row_id = queue.insert_new_id(tx, inbox, _values(tx, new, revision))
         if row_id is not None:
+            if new.state is State.READY:
+                event_keys.note(tx, new.source, new.test, new.event, row_id)
             return Put(row_id, "new" if revision == 1 else "revised")
         # Somebody else's row stands there; on PostgreSQL this next statement sees it, as it is committed by now.
         latest = tx.connection.execute(
@@ -58,7 +65,7 @@ def _repeat(tx: Transaction, row_id: int, new: NewEvent) -> Put:
     revive = new.state is State.READY and queue.change(
         tx,
         inbox,
-        and_(inbox.c.id == row_id, inbox.c.state == State.FAILED.value),
+        and_(inbox.c.id == row_id, or_(inbox.c.state == State.FAILED.value, _UNCONFIRMED)),
         # The same body, but perhaps a connector that reads it better by now.
         {**_event_values(new), "attempts": 0, **queue.standing(tx, State.READY, code=None, reason=None)},
     )
@@ -130,7 +137,9 @@ def renew(tx: Transaction, row_id: int, lease_token: str, *, lease: float = LEAS
 
 def save_record(tx: Transaction, row_id: int, lease_token: str, record: SourceEvent) -> bool:
     """Keeps what the vendor's API told; False when the lease is lost."""
-    values = {"record": stored(record), "stage": "enriched"}
+    values: dict[str, Any] = {"record": stored(record), "stage": "enriched"}
+    if record.occurred_at is not None:
+        values["occurred_at"] = record.occurred_at
     return queue.change(tx, inbox, queue.mine(inbox, row_id, lease_token), values)
 
 
@@ -172,7 +181,7 @@ def settle(
     values |= {name: value for name, value in extra.items() if value is not None}
     settled = queue.change(tx, inbox, queue.mine(inbox, row_id, lease_token), values)
     if settled and state in _WITHOUT_CERTIFICATE:
-        event_keys.note(tx, _existing(tx, row_id))
+        _note_keys(tx, _existing(tx, row_id))
     return settled
 
 
@@ -200,10 +209,18 @@ def others_active(tx: Transaction, completion_id: int, *, before: int) -> bool:
 # -- for people ----------------------------------------------------------------------------------
 
 
-def replay(tx: Transaction, row_id: int, *, refetch: bool | None = None, actor: str) -> InboxRow:
-    """Puts a row back to ready, at once and with a fresh series of attempts; overrides and links stay.
+def replay(
+    tx: Transaction,
+    row_id: int,
+    *,
+    refetch: bool | None = None,
+    actor: str,
+    overrides: dict[str, str] | None = None,
+) -> InboxRow:
+    """Puts a row back to ready, at once and with a fresh series of attempts; links stay, and so do overrides.
 
-    `refetch` forgets what the vendor's API said. None: so does a held or failed row that led to no certificate.
+    `overrides` replace those of the row. `refetch` forgets what the vendor's API said. None: so does a held or failed
+    row that led to no certificate.
     Raises PermanentError for an unknown row and for one that is being worked on.
     """
     row = _changeable(tx, row_id)
@@ -212,6 +229,8 @@ def replay(tx: Transaction, row_id: int, *, refetch: bool | None = None, actor: 
     values["stage"] = "received" if refetch or row.record is None else "enriched"
     if refetch:
         values["record"] = None
+    if overrides is not None:
+        values["overrides"] = overrides
     queue.change(tx, inbox, inbox.c.id == row_id, values)
     data = {"from": row.state.value, "refetch": refetch}
     history.add(tx, "event.replayed", actor=actor, test=row.test, inbox_id=row_id, data=data)
@@ -257,7 +276,7 @@ def cancel(tx: Transaction, row_id: int, *, actor: str, reason: str) -> InboxRow
         raise PermanentError(f"Event {row_id} is {row.state.value} already.", code="finished")
     values = queue.standing(tx, State.CANCELLED, code="cancelled", reason=reason)
     queue.change(tx, inbox, inbox.c.id == row_id, values)
-    event_keys.note(tx, row)
+    _note_keys(tx, row)
     data = {"from": row.state.value, "reason": reason}
     history.add(tx, "event.cancelled", actor=actor, test=row.test, inbox_id=row_id, data=data)
     return _existing(tx, row_id)
@@ -318,6 +337,10 @@ def counts(tx: Transaction) -> dict[tuple[str, State], int]:
     """Returns how many rows each source has in each state."""
     grouped = select(inbox.c.source, inbox.c.state, func.count()).group_by(inbox.c.source, inbox.c.state)
     return {(source, State(state)): number for source, state, number in tx.connection.execute(grouped)}
+
+
+def _note_keys(tx: Transaction, row: InboxRow) -> None:
+    event_keys.note(tx, row.source, row.test, row.record or row.event, row.id)
 
 
 def _existing(tx: Transaction, row_id: int) -> InboxRow:

@@ -78,6 +78,11 @@ def record(tx: Transaction, new: NewRequest) -> int:
     return queue.insert_id(tx, requests, values)
 
 
+def forget_body(tx: Transaction, request_id: int) -> None:
+    """Forgets what came, but not that it came."""
+    queue.change(tx, requests, requests.c.id == request_id, {"body": None})
+
+
 def record_rejected(tx: Transaction, new: NewRequest, *, per_hour: int = REJECTED_PER_HOUR) -> int | None:
     """Stores a rejected request, unless its source had `per_hour` with this outcome in the last hour (None)."""
     recent = (

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, and_, delete, select, update
+from sqlalchemy import RowMapping, and_, delete, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from bridge.core.errors import ConfigError
+from bridge.core.errors import ConfigError, PermanentError
 from bridge.core.models import JsonObject
 from bridge.store import queue
 from bridge.store.tables import completion_keys, completions, event_keys, inbox, outbox, requests, sources
@@ -41,15 +41,15 @@ def ensure(
     Raises ConfigError when a former name has rows that this name has as well.
     """
     past = [row for old in formerly if old != name and (row := _take_over(tx, old, name)) is not None]
-    known = get(tx, name)
-    if known is None:
+    before = get(tx, name)
+    if before is None:
         stored = min((row.since for row in past), default=tx.now)
         cursor = past[0].cursor if past else {}
         values = {"name": name, "connector": connector, "since": since or stored, "cursor": cursor}
         # Another node may be starting as well; whoever comes second finds the row.
         queue.insert_new(tx, sources, values)
     else:
-        stored = min(row.since for row in (*past, known))
+        stored = min(row.since for row in (*past, before))
         values = {"connector": connector, "since": since or stored}
         queue.change(tx, sources, sources.c.name == name, values)
     row = get(tx, name)
@@ -81,6 +81,14 @@ def get(tx: Transaction, name: str) -> SourceRow | None:
     return None if row is None else _row(row)
 
 
+def known(tx: Transaction, name: str) -> SourceRow:
+    """Returns one source. Raises PermanentError for one that no certbridge was started with yet."""
+    row = get(tx, name)
+    if row is None:
+        raise PermanentError(f"{name} is new in the configuration: restart certbridge serve first.", code="new_source")
+    return row
+
+
 def listing(tx: Transaction) -> list[SourceRow]:
     """Returns every source the store has ever known, by name."""
     return [_row(row) for row in tx.connection.execute(select(sources).order_by(sources.c.name)).mappings()]
@@ -104,6 +112,13 @@ def save_cursor(tx: Transaction, name: str, cursor: JsonObject) -> None:
 def pause(tx: Transaction, name: str, until: datetime, reason: str) -> None:
     """Lets a source's events and write-backs rest until then."""
     _set(tx, name, paused_until=until, pause_reason=reason)
+
+
+def rest(tx: Transaction, name: str, until: datetime, reason: str) -> None:
+    """Lets it rest at least until then: a vendor asks for it, which does not cut short what a person decided."""
+    shorter = or_(sources.c.paused_until.is_(None), sources.c.paused_until < until)
+    values = {"paused_until": until, "pause_reason": reason}
+    queue.change(tx, sources, and_(sources.c.name == name, shorter), values)
 
 
 def resume(tx: Transaction, name: str) -> None:

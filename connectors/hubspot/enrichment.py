@@ -54,6 +54,14 @@ def _changed(event: SourceEvent, crm: Crm, settings: HubSpotSettings) -> SourceE
             "crm.objects.contacts.sensitive.read, then replay this event.",
             code="hidden",
         )
+    if name not in who.properties:
+        # HubSpot shows an empty property as null, and leaves out what it does not have.
+        raise PermanentError(
+            f"HubSpot has no contact property {name} any more, or hides it from this token, so nobody can say what "
+            f"contact {who.id} completed. Compare its internal name with the settings of this source, then replay "
+            "this event.",
+            code="no_property",
+        )
     done = record.completion(who, name, settings) if name in settings.watched else None
     if done is None:
         return event.model_copy(update={"skip": f"Contact {who.id} no longer says in {name} that it is completed."})

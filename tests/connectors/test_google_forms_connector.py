@@ -83,3 +83,8 @@ def test_an_answer_that_is_sent_again_is_the_same_event() -> None:
 
 def test_a_quiz_score_counts_its_points() -> None:
     assert decided(parsed()).fields["score"] == "8"
+
+
+def test_the_script_gets_the_certificate_in_the_answer() -> None:
+    assert load("google-forms").answers_certificate
+    assert 0 < load("google-forms").answer_wait < 10

@@ -26,6 +26,7 @@ from bridge.core.transforms import (
     pick,
     replace,
     rounded,
+    sheet_date,
     split_name,
     strip_html,
     unescape,
@@ -106,6 +107,50 @@ def test_date_only_drops_the_time_or_converts_first() -> None:
     assert date_only("2026-03-01T23:30:00Z") == date(2026, 3, 1)
     assert date_only("2026-07-01T23:30:00Z", "Europe/Lisbon") == date(2026, 7, 2)
     assert date_only(epoch(1772353800)) == date(2026, 3, 1)
+
+
+@pytest.mark.parametrize(
+    ("cell", "order", "day"),
+    [
+        ("2026-01-31", None, date(2026, 1, 31)),
+        (" 2026/1/31 ", None, date(2026, 1, 31)),
+        ("31.01.2026", None, date(2026, 1, 31)),
+        ("05.06.2026", None, date(2026, 6, 5)),
+        ("31/1/26", None, date(2026, 1, 31)),
+        ("1/31/2026", None, date(2026, 1, 31)),
+        ("6/6/2026", None, date(2026, 6, 6)),
+        ("05/06/2026", "dmy", date(2026, 6, 5)),
+        ("05/06/2026", "mdy", date(2026, 5, 6)),
+        ("1/31/2026 2:05 PM", "mdy", date(2026, 1, 31)),
+        ("46053", None, date(2026, 1, 31)),
+    ],
+)
+def test_a_date_in_a_table_is_read(cell: str, order: str | None, day: date) -> None:
+    assert sheet_date(cell, order) == day
+
+
+@pytest.mark.parametrize(
+    ("cell", "order", "said"),
+    [
+        ("05/06/2026", None, r"5 June 2026 and as 6 May 2026. Say which .* sheet_date\('dmy'\) .* sheet_date\('mdy'\)"),
+        ("5-6-26", None, "5 June 2026 and as 6 May 2026"),
+        (
+            "1/31/2026",
+            "dmy",
+            r"read as day, month, year.* Read as month, day, year it is one: write sheet_date\('mdy'\)",
+        ),
+        ("31/1/2026", "mdy", r"write sheet_date\('dmy'\)"),
+        ("31.31.2026", None, r"no such date \(read as day, month, year\)\.$"),
+        ("31/31/2026", None, r"there is no such date\.$"),
+        ("31/1/226", None, "such as 2026-01-31 or 31.01.2026"),
+        ("May 5", None, "such as 2026-01-31 or 31.01.2026"),
+    ],
+)
+def test_a_date_that_can_be_read_in_two_ways_or_none_is_refused_with_what_to_write(
+    cell: str, order: str | None, said: str
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        sheet_date(cell, order)
 
 
 # -- text ------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from flow.harbour_site import Site, site_on
 from flow.lending import Lent, live, rig
 from flow.rig import Rig, build
 from vendors.plain_api import PlainApi
@@ -61,4 +62,25 @@ def plain() -> Iterator[PlainApi]:
 def any_rig(tmp_path: Path, database_url: str) -> Iterator[Rig]:
     """A bridge, not started yet: once on SQLite, once on PostgreSQL."""
     with build(tmp_path, database_url) as made:
+        yield made
+
+
+@pytest.fixture
+def site(rig: Rig) -> Iterator[Site]:
+    """A bridge with Harbour as its only source, on SQLite, not started yet."""
+    with site_on(rig) as made:
+        yield made
+
+
+@pytest.fixture
+def harbour(site: Site) -> Iterator[Site]:
+    """The same, running; nothing is polled before a test says so."""
+    with site.rig.running():
+        yield site
+
+
+@pytest.fixture
+def any_harbour(any_rig: Rig) -> Iterator[Site]:
+    """The same, once on SQLite and once on PostgreSQL."""
+    with site_on(any_rig) as made, made.rig.running():
         yield made

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -48,10 +48,10 @@ class ShownSource:
 def look(bridge: Bridge) -> list[ShownSource]:
     """Reads every configured source, in the order of the configuration."""
     rhythm = rhythms(bridge.config, bridge.sources)
-    rows, counted, quiet = bridge.store.read(
-        lambda tx: (sources.listing(tx), inbox.counts(tx), dict(silent(tx, rhythm)))
+    now, rows, counted, quiet = bridge.store.read(
+        lambda tx: (tx.now, sources.listing(tx), inbox.counts(tx), dict(silent(tx, rhythm)))
     )
-    known = {row.name: row for row in rows}
+    known = {row.name: _present(row, now) for row in rows}
     found = []
     for name, source in bridge.sources.items():
         settings = bridge.config.sources[name]
@@ -72,6 +72,12 @@ def look(bridge: Bridge) -> list[ShownSource]:
             )
         )
     return found
+
+
+def _present(row: SourceRow, now: datetime) -> SourceRow:
+    """Leaves out a rest that is over."""
+    over = row.paused_until is not None and row.paused_until <= now
+    return replace(row, paused_until=None, pause_reason=None) if over else row
 
 
 def webhook_url(public_url: str, name: str, connector: Connector[Any], *, hidden: bool = True) -> str:

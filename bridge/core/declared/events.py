@@ -130,6 +130,8 @@ def elements(value: object, items: Expression | None) -> list[JsonObject]:
     else:
         found = value
     listed = found if isinstance(found, list) else [found]
+    if found in ({}, [], [{}]):
+        raise PayloadError("The body is empty: the sender put no field into it.")
     if not listed or not all(isinstance(one, dict) and one for one in listed):
         raise PayloadError("The body holds something else than events (groups of named fields).")
     return [one for one in listed if isinstance(one, dict)]

@@ -45,7 +45,7 @@ def worked_out(text: Text | Expression, scope: Scope) -> object:
     except MissingValue as gap:
         raise Unclear(f"{gap.path} is {gap.state}", missing=True) from None
     except ExpressionFailure as failure:
-        raise Unclear(f'"{text.source}" cannot be worked out: {failure}') from None
+        raise Unclear(f'"{text.source}" cannot be worked out: {str(failure).rstrip(".")}') from None
 
 
 def line(text: Text | Expression, scope: Scope, *, longest: int = MAX_VALUE) -> str:

@@ -1,0 +1,355 @@
+"""Events that change a completion: taken back, the learner forgotten, two records that became one."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+from flow.harbour_site import AT, MAPPING, Site, block
+from flow.rig import Rig
+
+from bridge.core import certificate_id
+from bridge.core.models import JsonObject, State
+from bridge.store import completions, outbox
+
+NAME = "Zdenka Osobnova"
+ADDRESS = "zdenka@osobni.example.invalid"
+
+
+def person(site: Site, learner: str = "7", **more: object) -> JsonObject:
+    """Somebody whose name and address stand nowhere else, who completed a course."""
+    site.vendor.learners[learner] = {"id": learner, "name": NAME, "email": ADDRESS}
+    return site.vendor.complete(learner, AT, **more)  # type: ignore[arg-type]
+
+
+def took_back(site: Site, number: int | str = "r-1", **data: object) -> None:
+    site.told(site.vendor.event(number, "completion.revoked", **{"reason": "It was a mistake.", **data}))
+
+
+# -- taken back ------------------------------------------------------------------------------------
+
+
+def test_a_completion_taken_back_by_its_key_revokes_its_certificate_and_the_learner_is_told(any_harbour: Site) -> None:
+    site = any_harbour
+    site.told(site.vendor.completed(1, person(site, enrolment="e-7")))
+    took_back(site, enrolment="e-7")
+    hit = site.rig.certificate()
+    assert (hit.certificate.state, hit.certificate.revoke_reason) == ("revoked", "It was a mistake.")
+    assert site.codes()[-1] == ("done", "revoked")
+    assert "It was a mistake." in site.rig.page(hit.certificate.id).text
+    assert [line.actor for line in site.rig.timeline(certificate_id=hit.certificate.id)][-1] == "source:harbour"
+    assert len(site.rig.mails()) == 2
+    assert site.vendor.learners["7"]["certificate"] == ""
+
+
+def test_without_a_key_learner_and_course_mean_the_latest_completion(harbour: Site) -> None:
+    harbour.rig.mapping("harbour", MAPPING + "every_course: {again: renew}\n")
+    harbour.rig.bridge.mappings.refresh()
+    harbour.told(harbour.vendor.completed(1, person(harbour)))
+    later = {**harbour.vendor.completions[0], "enrolment": "e-9", "completed_at": (AT + timedelta(days=9)).isoformat()}
+    harbour.told(harbour.vendor.completed(2, later))
+    took_back(harbour, learner={"id": "7"}, course={"id": "68"})
+    assert [hit.certificate.state for hit in harbour.rig.certificates()] == ["issued", "revoked"]
+
+
+def test_a_completion_taken_back_again_is_taken_back_once(harbour: Site) -> None:
+    harbour.told(harbour.vendor.completed(1, person(harbour, enrolment="e-7")))
+    took_back(harbour, enrolment="e-7")
+    took_back(harbour, enrolment="e-7")
+    took_back(harbour, "r-2", enrolment="e-7", reason="Once more.")
+    assert harbour.codes()[1:] == [("done", "revoked"), ("done", "already_revoked")]
+    assert harbour.rig.certificate().certificate.revoke_reason == "It was a mistake."
+    assert harbour.rig.certificate().certificate.version == 2
+    assert len(harbour.rig.mails()) == 2
+
+
+def test_taken_back_before_its_completion_came_it_waits_and_then_takes_it_back(harbour: Site) -> None:
+    said = person(harbour, enrolment="e-7")
+    took_back(harbour, enrolment="e-7")
+    assert harbour.codes() == [("retrying", "unconfirmed")]
+    harbour.told(harbour.vendor.completed(1, said))
+    harbour.rig.later()
+    assert harbour.rig.certificate().certificate.state == "revoked"
+    assert harbour.codes()[0] == ("done", "revoked")
+
+
+def test_taken_back_without_a_completion_it_is_ignored_in_the_end_with_the_reason(harbour: Site) -> None:
+    took_back(harbour, enrolment="e-7", learner={"id": "7"}, course={"id": "68"})
+    for _ in range(3):
+        assert harbour.codes() == [("retrying", "unconfirmed")]
+        harbour.rig.later()
+    assert harbour.codes() == [("ignored", "nothing_to_revoke")]
+    assert "learner 7, course 68" in (harbour.rig.event().reason or "")
+
+
+def test_after_it_was_taken_back_neither_webhook_nor_poll_issues_it_again(harbour: Site) -> None:
+    said = person(harbour, enrolment="e-7")
+    harbour.told(harbour.vendor.completed(1, said))
+    took_back(harbour, enrolment="e-7")
+    assert len(harbour.poll().new) == 0
+    harbour.told(harbour.vendor.completed(2, said))
+    assert harbour.codes()[-1] == ("ignored", "revoked")
+    assert len(harbour.rig.certificates()) == 1
+
+
+def test_a_revocation_that_says_neither_what_nor_why_is_held(harbour: Site) -> None:
+    harbour.told(harbour.vendor.event(1, "completion.revoked", reason="x"))
+    harbour.told(harbour.vendor.event(2, "completion.revoked", enrolment="e-7", reason=""))
+    harbour.told(harbour.vendor.event(3, "completion.revoked", enrolment="e-7"))
+    harbour.told(harbour.vendor.event(4, "completion.revoked", enrolment="e-7", reason=["x"]))
+    assert harbour.codes() == [("held", "missing_value")] * 3 + [("held", "bad_value")]
+
+
+# -- forgotten -------------------------------------------------------------------------------------
+
+
+def forget(site: Site, number: int | str = "d-1", learner: str = "7") -> None:
+    # Platforms put name and address of the learner into this very event.
+    site.told(site.vendor.event(number, "learner.deleted", learner={"id": learner, "name": NAME, "email": ADDRESS}))
+
+
+def assert_forgotten(site: Site) -> None:
+    """Nothing in the database tells who it was."""
+    dump = site.rig.dump()
+    for part in ("Zdenka", "Osobnov", "osobni"):
+        assert part not in dump, dump[max(0, dump.index(part) - 200) : dump.index(part) + 200]
+
+
+def test_a_learner_who_is_forgotten_leaves_no_personal_text_and_a_page_that_says_so(any_harbour: Site) -> None:
+    site = any_harbour
+    said = person(site, enrolment="e-7")
+    site.told(site.vendor.completed(1, said))
+    site.told(site.vendor.completed(1, said))  # delivered twice: its body was kept once
+    identifier = site.rig.certificate().certificate.id
+    site.rig.bridge.amending.correct(
+        identifier, {"recipient.name": NAME + " Mladsi"}, reason="Osobnova asked", actor="ana", mail=True
+    )
+    site.rig.wait_settled()
+    forget(site)
+    assert_forgotten(site)
+    assert site.codes() == [("done", "issued"), ("done", "erased")]
+    page, pdf = site.rig.page(identifier), site.rig.request("GET", f"/c/{certificate_id.grouped(identifier)}.pdf")
+    assert (page.status, pdf.status) == (200, 410)
+    assert "personal details were erased" in page.text
+    assert NAME not in page.text + pdf.text
+    assert site.rig.certificate().certificate.state == "erased"
+    assert "certificate.erased" in [line.kind for line in site.rig.timeline(certificate_id=identifier)]
+
+
+def test_after_that_neither_poll_nor_webhook_issues_again_or_brings_the_person_back(any_harbour: Site) -> None:
+    site = any_harbour
+    said = person(site, enrolment="e-7")
+    site.told(site.vendor.completed(1, said))
+    forget(site)
+    assert site.poll().new == ()
+    site.told(site.vendor.completed(1, said))
+    site.told(site.vendor.completed(2, said))
+    forget(site)
+    forget(site, "d-2")
+    assert {hit.certificate.state for hit in site.rig.certificates()} == {"erased"}
+    assert site.codes() == [("done", "issued"), ("done", "erased"), ("ignored", "erased"), ("done", "erased")]
+    assert len(site.rig.mails()) == 1
+    assert_forgotten(site)
+
+
+@pytest.mark.parametrize("enrolment", ["e-7", None])
+def test_what_was_held_or_ignored_is_forgotten_too_and_is_not_brought_in_anew(
+    any_harbour: Site, enrolment: str | None
+) -> None:
+    site = any_harbour
+    site.rig.mapping("harbour", "extends: harbour\nother_courses: hold\ncourses: {69: Fire}\n")
+    site.rig.bridge.mappings.refresh()
+    site.told(site.vendor.completed(1, person(site, enrolment=enrolment)))
+    old = site.vendor.complete("7", AT - timedelta(days=900), course="69", enrolment=enrolment and "e-8")
+    site.told(site.vendor.completed(2, old))
+    number = site.rig.events()[0].id
+    site.rig.certbridge(
+        "events", "release", str(number), "--set", "recipient.name=Zdenka O", "--reason", "Osobnova called"
+    )
+    forget(site)
+    assert_forgotten(site)
+    assert ("ignored", "before_start") not in site.codes()
+    assert site.poll().new == ()
+    since = AT - timedelta(days=2000)
+    assert [one.number for one in site.rig.bridge.past.look(site.source, since) if one.number] == []
+
+
+def test_what_an_api_told_goes_with_it_and_work_in_hand_ends(site: Site) -> None:
+    site.rig.set("sources.harbour.thin", True)
+    with site.rig.running():
+        said = person(site)
+        site.told(site.vendor.completed(1, said))
+        assert NAME in site.rig.dump()
+        site.vendor.interceptor = lambda call, respond, wire: site.vendor.problem(503, f"{NAME} is down")
+        later = {**said, "course": {"id": "70", "title": "More"}, "enrolment": "e-70"}
+        site.told(site.vendor.completed(2, later))
+        assert site.codes()[-1][0] == "retrying"
+        site.vendor.interceptor = None
+        forget(site)
+        assert site.codes()[1] == ("cancelled", "erased")
+        assert {row.state for row in site.rig.deliveries()} <= {State.DONE, State.CANCELLED}
+        assert_forgotten(site)
+        site.rig.later()
+        assert len(site.rig.certificates()) == 1
+
+
+def test_asked_first_a_person_decides_about_forgetting(harbour: Site) -> None:
+    harbour.rig.mapping("harbour", MAPPING + "events: {learner.deleted: {erasure: {policy: ask}}}\n")
+    harbour.rig.bridge.mappings.refresh()
+    harbour.told(harbour.vendor.completed(1, person(harbour)))
+    forget(harbour)
+    assert harbour.codes()[-1] == ("held", "erasure")
+    assert "forget learner 7" in (harbour.rig.events()[-1].reason or "")
+    assert harbour.rig.certificate().certificate.state == "issued"
+    harbour.rig.certbridge("events", "release", str(harbour.rig.events()[-1].id), "--reason", "the law")
+    harbour.rig.wait_settled()
+    assert harbour.rig.certificate().certificate.state == "erased"
+    assert_forgotten(harbour)
+
+
+def test_forgetting_in_live_mode_covers_what_test_mode_kept_of_the_same_person(site: Site) -> None:
+    site.rig.set("sources.harbour.mode", "test")
+    with site.rig.running():
+        site.told(site.vendor.completed(1, person(site)))
+        assert NAME in site.rig.dump()
+    site.rig.set("sources.harbour.mode", "live")
+    with site.rig.running():
+        forget(site)
+        assert_forgotten(site)
+        assert site.rig.certificate().certificate.state == "erased"
+
+
+def test_a_test_source_forgets_nothing_that_is_real(site: Site) -> None:
+    with site.rig.running():
+        site.told(site.vendor.completed(1, person(site)))
+    site.rig.set("sources.harbour.mode", "test")
+    with site.rig.running():
+        forget(site)
+        assert site.codes()[-1] == ("done", "erased")
+        assert site.rig.certificate().certificate.state == "issued"
+
+
+def test_others_keep_theirs_when_one_learner_is_forgotten(harbour: Site) -> None:
+    harbour.told(harbour.vendor.completed(1, person(harbour)))
+    # Ids that begin alike, or that a pattern would match.
+    for number, learner in enumerate(("77", "_", "%"), start=2):
+        harbour.told(
+            harbour.vendor.completed(number, harbour.vendor.complete(learner, AT, name=f"Nora Berg{'x' * number}"))
+        )
+    forget(harbour)
+    assert [hit.certificate.state for hit in harbour.rig.certificates()] == ["erased", "issued", "issued", "issued"]
+    forget(harbour, "d-2", "%")
+    assert [hit.certificate.state for hit in harbour.rig.certificates()] == ["erased", "issued", "issued", "erased"]
+
+
+def test_another_source_keeps_what_it_has_about_the_same_id(site: Site) -> None:
+    site.rig.settings["sources"]["second"] = block(site.vendor)
+    with site.rig.running():
+        said = person(site)
+        site.told(site.vendor.completed(1, said))
+        site.rig.post_signed(site.vendor.completed(1, said), "second")
+        site.rig.wait_settled()
+        forget(site)
+        assert sorted(hit.certificate.state for hit in site.rig.certificates()) == ["erased", "issued"]
+
+
+def test_a_deleted_learner_without_an_id_is_held(harbour: Site) -> None:
+    harbour.told(harbour.vendor.event(1, "learner.deleted", learner={"name": NAME}))
+    assert harbour.codes() == [("held", "missing_value")]
+
+
+# -- records that became one -----------------------------------------------------------------------
+
+
+def merge(site: Site, into: str, *merged: str, number: str = "m-1") -> None:
+    site.told(site.vendor.event(number, "learner.merged", learner={"id": into}, merged=list(merged)))
+
+
+def _cycles(rig: Rig, learner: str, course: str = "68") -> list[tuple[int, str]]:
+    found = rig.read(lambda tx: completions.all_cycles(tx, "harbour", False, learner, course))
+    return [(one.cycle, one.completed_on.isoformat()) for one in found]
+
+
+def test_what_two_records_had_belongs_to_the_one_that_stays_and_nothing_is_issued_again(any_harbour: Site) -> None:
+    site = any_harbour
+    kept = site.vendor.complete("1", AT, course="68")
+    gone = site.vendor.complete("2", AT - timedelta(days=5), course="68")
+    other = site.vendor.complete("2", AT, course="70")
+    for number, said in enumerate((kept, gone, other), start=1):
+        site.told(site.vendor.completed(number, said))
+    merge(site, "1", "2", "1", "2")
+    assert site.codes()[-1] == ("done", "merged")
+    assert (_cycles(site.rig, "1"), _cycles(site.rig, "1", "70")) == (
+        [(1, "2026-11-20"), (2, "2026-11-15")],
+        [(1, "2026-11-20")],
+    )
+    assert _cycles(site.rig, "2") == []
+    # The vendor tells all of it anew, under the record that stays, as poll and as webhook.
+    with site.vendor.lock:
+        for said in site.vendor.completions:
+            said["learner"] = site.vendor.completions[0]["learner"]
+    assert site.poll().new == ()
+    site.told(site.vendor.completed(9, {**gone, "learner": kept["learner"]}))
+    assert site.codes()[-1] == ("done", "already_issued")
+    merge(site, "1", "2", number="m-2")
+    assert len(site.rig.certificates()) == 3
+    assert [line["completions"] for line in site.history("learner.merged")] == [2, 0]
+
+
+def test_without_keys_the_merged_completion_is_known_by_its_time(any_harbour: Site) -> None:
+    site = any_harbour
+    said = site.vendor.complete("2", AT, enrolment=None)
+    site.told(site.vendor.completed(1, said))
+    merge(site, "1", "2")
+    site.vendor.complete("1", AT, enrolment=None)
+    with site.vendor.lock:
+        del site.vendor.completions[0]
+    assert site.poll().new == ()
+    assert len(site.rig.certificates()) == 1
+
+
+def test_after_a_merge_the_latest_completion_is_the_latest_by_date(harbour: Site) -> None:
+    harbour.told(harbour.vendor.completed(1, harbour.vendor.complete("1", AT)))
+    harbour.told(harbour.vendor.completed(2, harbour.vendor.complete("2", AT - timedelta(days=50))))
+    merge(harbour, "1", "2")
+    took_back(harbour, learner={"id": "1"}, course={"id": "68"})
+    states = {hit.completion.completed_on.isoformat(): hit.certificate.state for hit in harbour.rig.certificates()}
+    assert states == {"2026-11-20": "revoked", "2026-10-01": "issued"}
+
+
+def test_who_was_merged_and_is_forgotten_is_forgotten_under_every_id(harbour: Site) -> None:
+    harbour.rig.mapping("harbour", "extends: harbour\nother_courses: hold\ncourses: {68: Fire}\n")
+    harbour.rig.bridge.mappings.refresh()
+    harbour.told(harbour.vendor.completed(1, person(harbour, "7")))
+    harbour.told(harbour.vendor.completed(2, person(harbour, "8")))
+    harbour.told(harbour.vendor.completed(3, person(harbour, "9", course="99")))
+    assert harbour.codes()[-1] == ("held", "course_not_listed")
+    merge(harbour, "8", "9")
+    merge(harbour, "7", "8", number="m-2")
+    forget(harbour)
+    assert_forgotten(harbour)
+    assert {hit.certificate.state for hit in harbour.rig.certificates()} == {"erased"}
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        ({"merged": "2"}, "missing_value"),
+        ({"learner": {"id": "1"}}, "missing_value"),
+        ({"learner": {"id": "1"}, "merged": [["2"]]}, "bad_value"),
+        ({"learner": {"id": "1"}, "merged": {"id": "2"}}, "bad_value"),
+        ({"learner": {"id": "1"}, "merged": [str(number) for number in range(101)]}, "too_long"),
+    ],
+    ids=["no learner", "no records", "a list in the list", "a section", "too many"],
+)
+def test_a_merge_that_cannot_be_understood_is_held(harbour: Site, data: JsonObject, code: str) -> None:
+    harbour.told(json.dumps({"id": 1, "type": "learner.merged", "data": data}).encode())
+    assert harbour.codes() == [("held", code)]
+
+
+def test_a_merge_with_itself_moves_nothing(harbour: Site) -> None:
+    harbour.told(harbour.vendor.completed(1, harbour.vendor.complete("1", AT)))
+    merge(harbour, "1", "1")
+    assert _cycles(harbour.rig, "1") == [(1, "2026-11-20")]
+    assert harbour.rig.read(lambda tx: outbox.search(tx, limit=10))
