@@ -25,7 +25,15 @@ TOKEN = "pat-na1-hubspot-token-0003"
 ADA, BEN, NO_ADDRESS = "70000000101", "70000000102", "70000000104"
 DONE_AT = "2026-11-20T10:13:20.123Z"
 TITLE = 'Intro to "Safety" <Level 1>'
-MAPPING = f"extends: hubspot\ncourses:\n  safety-1: '{TITLE}'\n  fire-2: Fire Safety\n"
+MAPPING = f"""\
+extends: hubspot
+every_course:
+  again: renew
+courses:
+  safety-1: '{TITLE}'
+  fire-2: Fire Safety
+"""
+"""A completion that was taken for another one would bring a second certificate."""
 COMPLETED = "contact.propertyChange"
 FLAT = {
     "contact_id": ADA,

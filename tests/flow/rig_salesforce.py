@@ -27,7 +27,8 @@ RECORD, BENS_RECORD = make_id("a0X", 1), make_id("a0X", 2)
 OBJECT = "Course_Completion__c"
 DONE_AT = datetime(2026, 11, 20, 10, 13, 20, tzinfo=UTC)
 TITLE = 'Intro to "Safety" <Level 1>'
-MAPPING = "extends: salesforce\nother_courses: issue\n"
+MAPPING = "extends: salesforce\nother_courses: issue\nevery_course:\n  again: renew\n"
+"""A completion that was taken for another one would bring a second certificate."""
 SENT_FIELDS = (
     *("Completed_At__c", "Contact__c", "Course_Code__c", "Course_Name__c", "Status__c"),
     *("Certificate_Id__c", "CreatedDate", "LastModifiedDate"),

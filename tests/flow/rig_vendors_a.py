@@ -99,11 +99,15 @@ class Vendor(Generic[V]):
         assert isinstance(row, sources.SourceRow)
         return row
 
-    def resting(self) -> float:
-        """For how many seconds the source still rests."""
+    def rested(self, since: datetime | None) -> float:
+        """For how many seconds from this moment the source rests, whatever the clock says by now."""
         until = self.source().paused_until
-        now = self.rig.read(lambda tx: tx.now)
-        return (until - now).total_seconds() if until is not None else 0.0
+        return (until - since).total_seconds() if until is not None and since is not None else 0.0
+
+    def last_attempt(self, number: int) -> datetime:
+        """When the last attempt at an event ended."""
+        ended: datetime = self.rig.attempts(inbox_id=number)[-1].ended_at
+        return ended
 
     def steps(self) -> Mapping[str, outbox.OutboxRow]:
         """The latest delivery of each write-back step."""
