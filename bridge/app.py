@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from bridge.clients.http import HttpClient
-from bridge.config import Config, declaration_text, discover_connectors, load, shipped_mapping
+from bridge.config import Config, discover_connectors, installed_mapping, load, mappings_to_extend
 from bridge.config.secret_files import holds_secrets
 from bridge.core.connector import ApiClient, Connector
 from bridge.core.errors import ConfigError, MappingError, Problem, UnavailableError
@@ -80,9 +80,9 @@ def read_config(path: Path, environ: Mapping[str, str]) -> Config:
 
 
 def mapping_texts(config: Config) -> Callable[[str], str | None]:
-    """Returns what knows the mappings to extend: the shipped ones, and the admin's own that declare a source."""
-    connectors = discover_connectors()
-    return lambda name: shipped_mapping(name, connectors) or declaration_text(config.mappings, name)
+    """Returns what knows the mappings to extend: those of connectors, and own ones that declare a source."""
+    connectors, to_extend = discover_connectors(), mappings_to_extend(config.mappings)
+    return lambda name: to_extend(name) or installed_mapping(name, connectors)
 
 
 def mapping_files(config: Config) -> dict[str, MappingFile]:

@@ -18,11 +18,14 @@ from bridge.core.connector import Abilities, Connector, ConnectorSettings
 from bridge.core.errors import PayloadError, SignatureError
 from bridge.core.models import InboundRequest, JsonObject, SignedRequest, SourceEvent
 from bridge.core.signatures import verify_token
+from bridge.core.wording import suggestion
 
 ROW: Final = "row"
 _MOST_ROWS: Final = 100_000
 _MOST_COLUMNS: Final = 200
 _LONGEST: Final = 10_000
+_ARCHIVE: Final = b"PK\x03\x04"
+"""How a workbook begins: it is a ZIP archive."""
 _DELIMITERS: Final = ";,\t|"
 # NUL cannot be stored by PostgreSQL; half of a surrogate pair cannot be written as UTF-8.
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
@@ -74,14 +77,27 @@ class Spreadsheet(Connector[SpreadsheetSettings]):
         verify_token(request.path_token, accepted, what="the token at the end of the address")
 
     def parse(self, request: InboundRequest) -> Sequence[SourceEvent]:
-        found = [self._event(columns) for columns in _rows(request.body)]
-        if not found:
+        rows = list(_rows(request.body))
+        if not rows:
             raise PayloadError("The table has a line of column names and no row below it.")
-        return found
+        self._check_columns(list(rows[0]))
+        return [self._event(columns) for columns in rows]
 
     def sign(self, body: bytes, headers: Mapping[str, str], now: datetime) -> SignedRequest:
         token = self.settings.url_token
         return SignedRequest(body, dict(headers), token.get_secret_value() if token else None)
+
+    def _check_columns(self, names: Sequence[str]) -> None:
+        """Raises PayloadError where a column is missing without which no row can be told from another."""
+        tidied = [tidy(name) for name in names]
+        for setting, wanted in (("learner", self.settings.learner), ("key", self.settings.key)):
+            if wanted is not None and wanted not in tidied:
+                near = suggestion(wanted, tidied) or "."
+                raise PayloadError(
+                    f'The table has no column "{wanted}" (the setting {setting} of this source){near} Its columns: '
+                    f"{', '.join(tidied)[:500]}. Rename one in the first line of the table, or name another one with "
+                    f"{setting}: in the configuration."
+                )
 
     def _event(self, columns: Mapping[str, str]) -> SourceEvent:
         row = {tidy(name): text for name, text in columns.items()}
@@ -124,10 +140,15 @@ def _rows(body: bytes) -> Iterator[dict[str, str]]:
             if any(cell.strip() for cell in cells):
                 yield _cells(header, cells, reader.line_num)
     except csv.Error as error:
-        raise PayloadError(f"Line {reader.line_num} of the table cannot be read: {error}.") from None
+        raise PayloadError(
+            f"Line {reader.line_num} of the table cannot be read: {error}. Usual cause: a quotation mark "
+            "that is opened and not closed."
+        ) from None
 
 
 def _text(body: bytes) -> str:
+    if body.startswith(_ARCHIVE):
+        raise PayloadError("This is a workbook (.xlsx or .ods), not a CSV file. In Excel: Save as, CSV UTF-8.")
     encoding = "utf-16" if body.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
     try:
         text = body.decode(encoding)

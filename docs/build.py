@@ -30,6 +30,7 @@ def built() -> dict[str, str]:
         "config.example.yaml": example(discover_connectors()),
         "docs/mapping.md": mapping_reference(),
         "docs/declaring-a-source.md": with_reference(_read("docs/declaring-a-source.md")),
+        "docs/connect/README.md": with_part(_read("docs/connect/README.md"), "sources", source_table()),
         "README.md": with_block(_read("README.md"), LISTED, "python", _read(LISTED)),
     }
 
@@ -41,6 +42,24 @@ def with_block(text: str, name: str, language: str, content: str) -> str:
     if not re.search(pattern, text, re.DOTALL):
         raise ValueError(f"there is no block {name}")
     return re.sub(pattern, lambda _: block, text, flags=re.DOTALL)
+
+
+def with_part(text: str, name: str, content: str) -> str:
+    """Returns the text with what stands between `<!-- name -->` and `<!-- /name -->` replaced."""
+    pattern = rf"<!-- {re.escape(name)} -->\n.*?<!-- /{re.escape(name)} -->"
+    if not re.search(pattern, text, re.DOTALL):
+        raise ValueError(f"there is no part {name}")
+    return re.sub(pattern, lambda _: f"<!-- {name} -->\n{content}\n<!-- /{name} -->", text, flags=re.DOTALL)
+
+
+def source_table() -> str:
+    """Returns the table of every connector that comes with certbridge, as classes and declarations describe them."""
+    lines = ["| source | webhook | signature | enrichment | poll | write-back | limits |", "|" + " --- |" * 7]
+    for name, connector in sorted(discover_connectors().items(), key=lambda item: item[1].title.lower()):
+        can = connector.abilities
+        cells = (can.webhook, can.proof, can.enrichment, can.poll, can.write_back, can.limits)
+        lines.append(f"| [{connector.title}]({name}.md) | {' | '.join(map(_cell, cells))} |")
+    return "\n".join(lines)
 
 
 def mapping_reference() -> str:

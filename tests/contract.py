@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 import pytest
 from pydantic import SecretStr
 
-from bridge.config import discover_connectors, shipped_mapping
+from bridge.config import discover_connectors, installed_mapping
 from bridge.core.connector import ApiClient, Connector
 from bridge.core.errors import PayloadError, SignatureError
 from bridge.core.mapping import Defaults, compile_mapping, gather
@@ -171,9 +171,8 @@ class ConnectorContract:
         return found(found.Settings.model_validate({**self.settings, **changes}))
 
     def mapping(self) -> Any:
-        shipped = shipped_mapping(self.connector)
         text = f"extends: {self.connector}\n{self.admin}"
-        return compile_mapping(gather("school.yaml", text, {self.connector: shipped}.get))
+        return compile_mapping(gather("school.yaml", text, installed_mapping))
 
     def enriched(self, case: Case) -> list[SourceEvent]:
         connector = self.build()
@@ -194,7 +193,7 @@ class ConnectorContract:
     def test_is_named_like_its_module_and_its_mapping(self) -> None:
         found = load(self.connector)
         assert found.name == self.connector
-        assert shipped_mapping(self.connector)
+        assert installed_mapping(self.connector)
         assert found.title
         assert found.docs_url.startswith("https://")
 

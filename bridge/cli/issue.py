@@ -14,6 +14,8 @@ from bridge.cli.past import expired_option, mail_option
 from bridge.cli.session import Session, actor, pass_session
 from bridge.cli.typed import json_option
 from bridge.core.errors import ConfigError
+from bridge.core.models import Held
+from bridge.core.wording import suggestion
 
 if TYPE_CHECKING:
     from bridge.app import Bridge
@@ -58,7 +60,8 @@ def issue(
         if dry_run:
             return
         if rows and not (yes or as_json):
-            click.confirm(f"Issue {len(rows):,} certificates{'' if mail else ', without mail'}?", abort=True)
+            count = f"{len(rows):,} {'certificate' if len(rows) == 1 else 'certificates'}"
+            click.confirm(f"Issue {count}{'' if mail else ', without mail'}?", abort=True)
         _issue(session, bridge, source, content, rows, today, mail=mail, as_json=as_json)
 
 
@@ -77,15 +80,37 @@ def _source(bridge: Bridge, mapping: str) -> str:
     """Returns the source for tables with this name or mapping file. Raises ConfigError with what to add."""
     able = [name for name, source in bridge.sources.items() if source.connector.reads_tables]
     for name in able:
-        file = bridge.config.sources[name].mapping or ""
-        if mapping == name or (file and file in (mapping, f"{mapping}.yaml", Path(mapping).name)):
+        file = bridge.config.mapping_path(name)
+        if mapping == name or (file is not None and _is(mapping, file, bridge.config.mappings.parent)):
             return name
-    kinds = sorted(name for name, connector in bridge.connectors.items() if connector.reads_tables)
-    stem = re.sub(r"[^a-z0-9]+", "-", Path(mapping).stem.lower()).strip("-")[:40] or "attendance"
-    have = f"Sources for tables: {', '.join(able)}. " if able else ""
-    raise ConfigError(
-        f"No source for tables uses {mapping}. {have}Add one to the configuration under sources:\n"
-        f"  {stem}:\n    connector: {kinds[0] if kinds else '...'}\n    mapping: {stem}.yaml"
+    if mapping in bridge.sources:
+        kind = bridge.sources[mapping].connector.title
+        raise ConfigError(
+            f"The source {mapping} ({kind}) takes no tables. {_sources_for_tables(bridge, able, mapping)}"
+        )
+    files = [file.name for name in able if (file := bridge.config.mapping_path(name)) is not None]
+    near = suggestion(mapping, [*able, *files])
+    raise ConfigError(f"No source uses {mapping}{near or '.'} {_sources_for_tables(bridge, able, mapping)}")
+
+
+def _is(written: str, file: Path, folder: Path) -> bool:
+    """Tells whether this names that mapping file: by its name, or by a path from here or from the configuration."""
+    if Path(written).name == written:
+        return written in (file.name, file.stem)
+    return file.resolve() in (Path(written).resolve(), (folder / written).resolve())
+
+
+def _sources_for_tables(bridge: Bridge, able: list[str], mapping: str) -> str:
+    known = f"--map names one of the sources for tables ({', '.join(able)}), or its mapping file. " if able else ""
+    from bridge.config import discover_connectors
+
+    # A configuration without such a source knows no such connector; look at all that are installed.
+    kinds = sorted(name for name, connector in discover_connectors().items() if connector.reads_tables)
+    named = Path(mapping).stem.lower() if mapping not in bridge.sources else "lists"
+    stem = re.sub(r"[^a-z0-9]+", "-", named).strip("-")[:40] or "lists"
+    return (
+        f"{known or 'There is no source for tables yet. '}Add one to the configuration under sources:, and its mapping "
+        f"file:\n  {stem}:\n    connector: {kinds[0] if kinds else '...'}\n    mapping: {stem}.yaml"
     )
 
 
@@ -100,7 +125,9 @@ def _report(session: Session, found: list[Candidate], rows: list[Candidate], tod
     page = session.page()
     print_list(page, found, today)
     page.say()
-    page.say(f"{len(found):,} rows, {len(rows):,} to be issued.")
+    page.say(f"{len(found):,} {'row' if len(found) == 1 else 'rows'}, {len(rows):,} to be issued.")
+    if any(isinstance(one.outcome, Held) for one in found):
+        page.say("Held rows are not kept: mend the table or the mapping, and run the same command again.")
 
 
 def _issue(

@@ -33,7 +33,7 @@ def poll(session: Session, names: tuple[str, ...], as_json: bool) -> None:
         if unable:
             raise BridgeError(f"{unable[0]} cannot be polled as it is configured: its platform only sends webhooks.")
         if not able:
-            raise BridgeError("No source can be polled: their platforms only send webhooks.")
+            raise BridgeError("No source can be polled as it is configured: their platforms only send webhooks.")
         found, failed = _poll(bridge, chosen or able)
         if not as_json:
             for name, polled in found.items():

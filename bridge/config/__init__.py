@@ -1,7 +1,7 @@
 """The configuration: read once, checked whole, frozen; each module gets its own small part of it."""
 
-from bridge.config.declared import declaration_text, shipped_folder
-from bridge.config.discovery import discover_connectors, shipped_mapping
+from bridge.config.declared import mappings_to_extend, shipped_folder, shipped_mapping
+from bridge.config.discovery import discover_connectors, installed_mapping
 from bridge.config.example import example
 from bridge.config.loading import load
 from bridge.config.machine import Limits, Log, Server
@@ -20,11 +20,12 @@ __all__ = [
     "Server",
     "Smtp",
     "SourceConfig",
-    "declaration_text",
     "discover_connectors",
     "example",
+    "installed_mapping",
     "live_refusals",
     "load",
+    "mappings_to_extend",
     "schemas",
     "shipped_folder",
     "shipped_mapping",

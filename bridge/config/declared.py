@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from bridge.config.forms import SOURCE_NAME
 from bridge.config.models import SourceBlock
+from bridge.core import document
 from bridge.core.connector import Connector
 from bridge.core.document import MAX_BYTES
 from bridge.core.errors import ConfigError, Mark, Problem
@@ -29,12 +31,23 @@ def shipped_declarations() -> list[str]:
     return names_in(shipped_folder())
 
 
+def shipped_mapping(name: str) -> str | None:
+    """Returns the text of a mapping that came with the package, or None."""
+    file = shipped_folder() / f"{name}.yaml"
+    return file.read_text(encoding="utf-8") if file.is_file() else None
+
+
+def mappings_to_extend(folder: Path) -> Callable[[str], str | None]:
+    """Returns what knows the mappings to extend: the shipped ones, and those in a folder that declare a source."""
+    return lambda name: shipped_mapping(name) or declaration_text(folder, name)
+
+
 def shipped_connector(name: str) -> type[Connector[Any]]:
     """Returns a connector that a shipped mapping file declares. Raises ConfigError for a broken one."""
     from bridge.core.declared import read_declared
 
-    file = shipped_folder() / f"{name}.yaml"
-    return read_declared(name, file.read_text(encoding="utf-8"), f"mappings/{file.name}", taken=TAKEN)
+    text = shipped_mapping(name) or ""
+    return read_declared(name, text, f"mappings/{name}.yaml", taken=TAKEN, texts=shipped_mapping)
 
 
 def declared_by_admin(
@@ -53,7 +66,35 @@ def declared_by_admin(
         raise ConfigError([Problem(Mark(f"{folder.name}/{name}.yaml", line, 1), message)])
     from bridge.core.declared import read_declared
 
-    return read_declared(name, text, f"{folder.name}/{name}.yaml", taken=TAKEN)
+    file = f"{folder.name}/{name}.yaml"
+    return read_declared(name, text, file, taken=TAKEN, texts=mappings_to_extend(folder))
+
+
+def with_declared(
+    path: Path, installed: Mapping[str, type[Connector[Any]]]
+) -> tuple[dict[str, type[Connector[Any]]], list[Problem]]:
+    """Returns the connectors, with those that the mappings of a configuration declare, and what is wrong in these.
+
+    `path` is that of the configuration, which need not be right, nor there.
+    """
+    folder = mappings_folder(path)
+    found, problems = dict(installed), list[Problem]()
+    for name in names_in(folder):
+        try:
+            made = declared_by_admin(folder, name, installed)
+        except ConfigError as refusal:
+            problems += refusal.problems
+        else:
+            found |= {name: made} if made is not None else {}
+    return found, problems
+
+
+def mappings_folder(path: Path) -> Path:
+    """Returns the folder of mappings that the configuration at a path names, as far as it can be read."""
+    named: object = None
+    with contextlib.suppress(OSError, ConfigError):
+        named = document.read(path.read_bytes(), path.name).at(("mappings",))
+    return path.parent / Path(named if isinstance(named, str) else "mappings").expanduser()
 
 
 def names_in(folder: Path) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from bridge.config.declared import shipped_connector, shipped_declarations, shipped_folder
+from bridge.config.declared import shipped_connector, shipped_declarations, shipped_mapping
 from bridge.core.connector import Connector
 from bridge.core.errors import ConfigError
 
@@ -67,17 +67,22 @@ def connector_in(module: ModuleType) -> type[Connector[Any]]:
     return classes[0]
 
 
-def shipped_mapping(name: str, connectors: Mapping[str, type[Connector[Any]]] | None = None) -> str | None:
+def installed_mapping(name: str, connectors: Mapping[str, type[Connector[Any]]] | None = None) -> str | None:
     """Returns the text of the mapping that came with a connector (default: of those installed), or None.
 
     Ours are in one folder; that of a connector from elsewhere is in a folder `mappings` beside its module.
     """
-    file = shipped_folder() / f"{name}.yaml"
-    if not file.is_file():
-        connector = (discover_connectors() if connectors is None else connectors).get(name)
-        module = getattr(sys.modules.get(connector.__module__), "__file__", None) if connector else None
-        file = Path(module).parent / "mappings" / file.name if module else file
-    return file.read_text(encoding="utf-8") if file.is_file() else None
+    shipped = shipped_mapping(name)
+    if shipped is not None:
+        return shipped
+    connector = (discover_connectors() if connectors is None else connectors).get(name)
+    return _mapping_beside(connector) if connector else None
+
+
+def _mapping_beside(connector: type[Connector[Any]]) -> str | None:
+    module = getattr(sys.modules.get(connector.__module__), "__file__", None)
+    file = Path(module).parent / "mappings" / f"{connector.name}.yaml" if module else None
+    return file.read_text(encoding="utf-8") if file and file.is_file() else None
 
 
 def _is_connector(item: object) -> bool:

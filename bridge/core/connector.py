@@ -27,7 +27,7 @@ from bridge.core.retry import check_status
 class ConnectorSettings(BaseModel):
     """What an admin sets for one source of this kind; secrets are `SecretStr`, names and help are the documentation."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 S = TypeVar("S", bound=ConnectorSettings)
@@ -268,7 +268,8 @@ class Connector(ABC, Generic[S]):
 
         Raises PermanentError where the vendor cannot be asked about one learner.
         """
-        raise PermanentError(f"{self.title} cannot be asked about one learner. Poll the source instead.", code="no_ask")
+        instead = " Poll the source instead." if self.polls() else ""
+        raise PermanentError(f"{self.title} cannot be asked about one learner.{instead}", code="no_ask")
 
     def courses(self, api: ApiClient) -> Iterator[CourseFound]:
         """Yields the courses at the source. Raises PermanentError where the vendor has no list of them."""

@@ -81,13 +81,18 @@ _SERIAL: Final = re.compile(r"\d{5}(?:\.\d{1,12})?")
 _ORDERS: Final = {"dmy": (4, 3, 1), "mdy": (4, 1, 3), "ymd": (1, 3, 4)}
 
 
-def read_sheet(text: str, order: str) -> date:
+_NO_SHEET_DATE: Final = "it is not a date such as 2026-01-31 or 31.01.2026."
+_IN_WORDS: Final = {"dmy": "day, month, year", "mdy": "month, day, year", "ymd": "year, month, day"}
+
+
+def read_sheet(text: str, order: str | None) -> date:
     """Reads the date in a cell of a table: ISO, 31.01.2026, 31/1/26, or the days since 1899 that Excel counts.
 
-    `order` (dmy, mdy, ymd) is that of day, month and year where the year does not come first. The date counts as it is
-    written, whatever time and offset follow; years of two digits are 1969 to 2068, as in POSIX. Raises ValueError.
+    `order` (dmy, mdy, ymd) is that of day, month and year where the year does not come first. Without one, dates with
+    dots are dmy, and others are read only where there is no second way to read them. The date counts as it is written,
+    whatever time and offset follow; years of two digits are 1969 to 2068, as in POSIX. Raises ValueError.
     """
-    if order not in _ORDERS:
+    if order is not None and order not in _ORDERS:
         raise ValueError(f"the order of a date is one of {', '.join(_ORDERS)}.")
     text = text.strip()
     if _SERIAL.fullmatch(text):
@@ -95,16 +100,41 @@ def read_sheet(text: str, order: str) -> date:
         return _sensible(date(1899, 12, 30) + timedelta(days=int(text.partition(".")[0])))
     found = _SHEET.fullmatch(text)
     if not found:
-        raise ValueError("it is not a date such as 2026-01-31 or 31.01.2026.")
-    order = "ymd" if len(found[1]) == 4 else order
+        raise ValueError(_NO_SHEET_DATE)
+    certain = "ymd" if len(found[1]) == 4 else order or ("dmy" if found[2] == "." else None)
+    if certain is None:
+        return _only_reading(found)
+    day = _reading(found, certain)
+    if day is not None:
+        return day
+    other = next((one for one in ("dmy", "mdy") if len(found[1]) < 4 and _reading(found, one)), None)
+    advice = f" Read as {_IN_WORDS[other]} it is one: write sheet_date('{other}')." if other else ""
+    raise ValueError(f"there is no such date (read as {_IN_WORDS[certain]}).{advice}")
+
+
+def _only_reading(found: re.Match[str]) -> date:
+    # 05/06/2026 is a day in June or in May, and a wrong date on a certificate is worse than a question.
+    days = [day for day in (_reading(found, "dmy"), _reading(found, "mdy")) if day]
+    if not days:
+        raise ValueError("there is no such date.")
+    if days[0] != days[-1]:
+        either = " and as ".join(f"{day.day} {day:%B %Y}" for day in days)
+        raise ValueError(
+            f"it can be read as {either}. Say which in your mapping: sheet_date('dmy') reads the day first, "
+            "sheet_date('mdy') the month."
+        )
+    return days[0]
+
+
+def _reading(found: re.Match[str], order: str) -> date | None:
     year, month, day = (found[group] for group in _ORDERS[order])
     if len(year) not in (2, 4):
-        raise ValueError("it is not a date such as 2026-01-31 or 31.01.2026.")
+        raise ValueError(_NO_SHEET_DATE)
     century = 0 if len(year) == 4 else 1900 if int(year) >= 69 else 2000
     try:
         written = date(century + int(year), int(month), int(day))
     except ValueError:
-        raise ValueError(f"there is no such date (read as {order}).") from None
+        return None
     return _sensible(written)
 
 

@@ -175,6 +175,7 @@ def _parse(source: str) -> nodes.Template:
 def _compiled(tree: nodes.Expr, source: str, names: Sequence[str]) -> Expression:
     roots: set[str] = set()
     _check_tree(tree, frozenset(names), roots, 0)
+    reads = frozenset(_reads(tree))  # before the tree is rewritten for running
     readable = KeepPaths().visit(tree)
     wrapped = nodes.Template([nodes.Assign(nodes.Name("result", "store"), readable, lineno=1)], lineno=1)
     wrapped.set_environment(environment())
@@ -183,7 +184,7 @@ def _compiled(tree: nodes.Expr, source: str, names: Sequence[str]) -> Expression
         template = environment().from_string(wrapped)
     except (TemplateError, SyntaxError, RecursionError, MemoryError):
         raise ValueError("The expression cannot be compiled; write it more simply.") from None
-    return Expression(source, frozenset(roots), frozenset(_reads(tree)), template)
+    return Expression(source, frozenset(roots), reads, template)
 
 
 def _reads(tree: nodes.Expr) -> Iterator[tuple[str, str]]:
@@ -228,8 +229,9 @@ def _check_names(node: nodes.Node, names: frozenset[str], roots: set[str]) -> No
     elif isinstance(node, nodes.Getattr | nodes.Getitem):
         part = node.attr if isinstance(node, nodes.Getattr) else node.arg
         inner = part.value if isinstance(part, nodes.Const) else part
-        if isinstance(inner, str) and inner.startswith("_"):
-            raise ValueError(f'"{inner}" is not available: names that start with _ are not data.')
+        # One underscore is data: some vendors write _links and _data.
+        if isinstance(inner, str) and inner.startswith("__"):
+            raise ValueError(f'"{inner}" is not available: names that start with __ are not data.')
     elif isinstance(node, nodes.Filter):
         _check_transform(node)
     elif isinstance(node, nodes.Test):

@@ -10,6 +10,7 @@ from typing import Literal
 from bridge.core import document
 from bridge.core.conditions import Phrase
 from bridge.core.dates import Validity
+from bridge.core.declared.layers import layered
 from bridge.core.declared.rules import problems as declared_problems
 from bridge.core.document import Path
 from bridge.core.errors import ConfigError, MappingError, Mark, Problem
@@ -197,16 +198,16 @@ def compile_mapping(bundle: MappingBundle) -> Mapping:
 def _layers(bundle: MappingBundle) -> tuple[list[Layer], list[Problem]]:
     layers: list[Layer] = []
     problems: list[Problem] = []
-    for file, text in bundle.files:
+    for read in layered([document.read(text, file, error=MappingError) for file, text in bundle.files]):
         try:
-            read = document.read(text, file, error=MappingError)
             layer = Layer(read, document.validate(read, MappingFile, label=_label, error=MappingError))
             layers.append(layer)
             if layer.file.source is not None:
                 problems += declared_problems(read, layer.file.source, ("source",))
         except ConfigError as failure:
             problems += failure.problems
-    return layers, problems
+    # What a declaration builds on is read twice: for itself, and below the other.
+    return layers, list(dict.fromkeys(problems))
 
 
 def _label(path: Path) -> str | None:
@@ -226,10 +227,9 @@ def _other_courses(layers: Sequence[Layer]) -> Line[Literal["hold", "skip", "iss
 def _connector_problems(layers: Sequence[Layer]) -> Iterator[Problem]:
     named = [layer for layer in layers if layer.connector]
     for layer in layers:
-        if layer.file.source is not None and (other := layer.file.connector or layer.file.extends):
-            key = "connector" if layer.file.connector else "extends"
-            message = f'"{key}: {other}" stands beside source, which makes this file a kind of its own. Remove one.'
-            yield layer.document.problem((key,), message, key=True)
+        if layer.file.source is not None and (other := layer.file.connector):
+            message = f'"connector: {other}" stands beside source, which makes this file a kind of its own. Remove one.'
+            yield layer.document.problem(("connector",), message, key=True)
     if not named:
         yield layers[0].document.problem((), "The mapping extends nothing. Write the first line: extends: NAME.")
     for layer in named[:-1]:

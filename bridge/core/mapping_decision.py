@@ -202,15 +202,17 @@ class _Case:
     # -- the completion ------------------------------------------------------------------------------
 
     def _completion(self) -> Completion:
+        completed_on = self.words.need("completed_on")
+        # First the words: where a blank address leaves the learner unknown, its place helps more than the consequence.
+        recipient = Recipient(name=self._one_line(self.words.need("name"), "name", MAX_NAME), email=self._email())
         if not self.event.subject:
             raise Holding("missing_value", "The event names no learner: it has no id to know them by.")
-        completed_on = self.words.need("completed_on")
         completed_at = self.words.find("completed_at")
         assert isinstance(completed_on, date)
         return Completion(
             subject=self.event.subject,
             keys=self.event.keys,
-            recipient=Recipient(name=self._one_line(self.words.need("name"), "name", MAX_NAME), email=self._email()),
+            recipient=recipient,
             course=self._course(),
             completed_at=completed_at if isinstance(completed_at, datetime) else None,
             completed_on=completed_on,

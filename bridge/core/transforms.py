@@ -10,9 +10,8 @@ from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Final, TypeVar
 
-from jinja2 import Undefined
-
 from bridge.core import dates
+from bridge.core.choosing import default, find, first_of, lookup
 from bridge.core.text import MAX_TEXT, as_text, nfc, one_line, shown
 
 _T = TypeVar("_T")
@@ -66,8 +65,8 @@ def date_only(value: object, zone: str | None = None) -> date:
     return dates.civil(value, zone) if zone else value.date()
 
 
-def sheet_date(value: object, order: str = "dmy") -> date:
-    """Reads the date in a cell of a table; `order` is dmy, mdy or ymd. Raises ValueError."""
+def sheet_date(value: object, order: str | None = None) -> date:
+    """Reads the date in a cell of a table; `order` is dmy, mdy or ymd, else what leaves no doubt. Raises ValueError."""
     return _named(value, lambda: dates.read_sheet(as_text(value), order))
 
 
@@ -233,25 +232,7 @@ def _code(language: str) -> str:
     return language.strip().lower().replace("_", "-")
 
 
-# -- choosing --------------------------------------------------------------------------------------
-
-
-def first_of(value: object, *others: object) -> object:
-    """Returns the first value that is there and not blank."""
-    for item in (value, *others):
-        if not _is_blank(item):
-            return item
-    missing = [item for item in (value, *others) if isinstance(item, Undefined)]
-    return missing[0] if missing else ""
-
-
-def default(value: object, fallback: object = "") -> object:
-    """Returns the value, or `fallback` when it is missing, null or blank."""
-    return fallback if _is_blank(value) else value
-
-
-def _is_blank(value: object) -> bool:
-    return isinstance(value, Undefined) or value is None or (isinstance(value, str) and not value.strip())
+# -- names, numbers, lists, small things ---------------------------------------------------------
 
 
 def split_name(value: object) -> dict[str, str]:
@@ -262,19 +243,6 @@ def split_name(value: object) -> dict[str, str]:
     else:
         first, _, last = text.partition(" ")
     return {"first": first.strip(), "last": last.strip()}
-
-
-def lookup(value: object, table: Mapping[str, object], default: object = None) -> object:
-    """Replaces a value by the entry of a table. Raises ValueError when there is neither entry nor default."""
-    if not isinstance(table, Mapping):
-        raise ValueError("lookup needs a table: {{ value | lookup({'a': 'b'}) }}.")
-    found = table.get(as_text(value), default)
-    if found is None:
-        raise ValueError(f"{shown(value)}: the lookup table has no such entry.")
-    return found
-
-
-# -- numbers, lists, small things ------------------------------------------------------------------
 
 
 def number(value: object, decimal: str = ".") -> int | Decimal:
@@ -370,7 +338,7 @@ _LIST: Final = (
     Transform(
         "sheet_date",
         sheet_date,
-        "a date in a table: ISO, 31.01.2026, Excel's number; order dmy, mdy or ymd",
+        "a date in a table: ISO, 31.01.2026, Excel's number; 05/06/2026 needs an order (dmy, mdy)",
         "{{ data.row.date | sheet_date('dmy') }}",
     ),
     Transform("to_epoch", to_epoch, "writes seconds since 1970", "{{ data.ended | to_epoch }}"),
@@ -391,6 +359,9 @@ _LIST: Final = (
     Transform("default", default, "another value when it is missing", "{{ data.a | default('none') }}", True),
     Transform("split_name", split_name, "first and last name", "{{ (data.name | split_name).first }}"),
     Transform("lookup", lookup, "a value from a table", "{{ data.level | lookup({'1': 'Basic'}, default='Other') }}"),
+    Transform(
+        "find", find, "the entry of a list by one of its items", "{{ (data.fields | find('name', 'Team')).value }}"
+    ),
     Transform("number", number, 'a number from "87,5" or "80 %"', "{{ data.grade | number(',') }}"),
     Transform("truth", truth, "yes, y, 1, x, ja, oui, ✓ to true", "{{ data.row.attended | truth }}"),
     Transform("round", rounded, "rounds half up", "{{ data.grade | round(1) }}"),

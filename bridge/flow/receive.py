@@ -143,8 +143,8 @@ class Receiver:
         def write(tx: Transaction) -> Received:
             request_id = requests.record(tx, self._kept(source.name, request, planned, peer, with_body=True))
             puts = [inbox.put(tx, replace(event, request_id=request_id)) for event in events]
-            if puts and all(put.result == "duplicate" for put in puts):
-                # It is kept with the first delivery; a second copy would outlive it when the learner is erased.
+            if _repeats(puts):
+                # Its content is kept with the first one; erasing a learner finds bodies by the events they brought.
                 requests.forget_body(tx, request_id)
             if pulse:
                 sources.saw(tx, source.name, event=bool(events))
@@ -257,6 +257,11 @@ def _outcome(events: Sequence[inbox.NewEvent]) -> Received:
 
 def _answer(planned: Received, puts: Sequence[inbox.Put]) -> Received:
     ids = tuple(str(put.inbox_id) for put in puts)
-    if puts and all(put.result == "duplicate" for put in puts):
+    if _repeats(puts):
         return replace(planned, outcome="duplicate", reason="Already stored; counted.", events=ids)
     return replace(planned, events=ids)
+
+
+def _repeats(puts: Sequence[inbox.Put]) -> bool:
+    """Tells whether a request brought nothing but what is known already."""
+    return bool(puts) and all(put.result == "duplicate" for put in puts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,8 @@ LOOK = 5.0
 """Seconds between looks whether a source is due; the database knows when it was polled last, by any node."""
 REFRESH = 3600.0
 """Seconds between fetches of signing keys."""
+RUSH = 60.0
+"""Seconds between fetches while a webhook came with a key nobody knows: anybody can send one."""
 ALARM = 600.0
 """Seconds between looks for silent sources."""
 DAY = timedelta(days=1)
@@ -53,6 +56,8 @@ class Schedule:
     polling: Polling
     apis: Callable[[str], ApiClient]
     _scheduler: BackgroundScheduler | None = None
+    _refreshed: dict[str, float] = field(default_factory=dict)
+    """When signing keys were last asked for, by source."""
     _going: list[str] = field(default_factory=list)
     """What is being done right now."""
     _changed: threading.Condition = field(default_factory=threading.Condition)
@@ -68,7 +73,7 @@ class Schedule:
             if self.rhythms[source.name].poll_every is not None:
                 self._every(LOOK, partial(self.poll_if_due, source), f"poll {source.name}")
             if type(source.connector).refresh is not Connector.refresh:
-                self._every(REFRESH, partial(self.refresh, source), f"keys {source.name}")
+                self._every(LOOK, partial(self.refresh_if_due, source), f"keys {source.name}")
         for seconds, task, name in ((ALARM, self.alarm, "silent sources"), *more):
             self._every(seconds, task, name)
         self._scheduler.start()
@@ -113,11 +118,17 @@ class Schedule:
         except BridgeError as error:
             log.warning("not polled", source=source.name, reason=str(error), code=error.stable_code)
 
-    def refresh(self, source: Source) -> None:
-        """Fetches what a source needs to verify its webhooks."""
+    def refresh_if_due(self, source: Source) -> None:
+        """Fetches what a source needs to verify its webhooks: every hour, and soon after something was missing."""
+        now = time.monotonic()
+        since = now - self._refreshed.get(source.name, -REFRESH)
+        if since < (RUSH if source.connector.needs_refresh else REFRESH):
+            return
+        self._refreshed[source.name] = now
         try:
             source.connector.refresh(self.apis(source.name))
         except BridgeError as error:
+            source.connector.needs_refresh = True
             log.error("signing keys not fetched; webhooks are answered 503", source=source.name, reason=str(error))
 
     def alarm(self) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Collection
 from datetime import timedelta
 from typing import Any, Final
 
-from sqlalchemy import and_, func, select, update
+from sqlalchemy import and_, func, or_, select, update
 
-from bridge.core.errors import PermanentError, UnavailableError
+from bridge.core.errors import PermanentError, UnavailableError, UnconfirmedError
 from bridge.core.models import JsonObject, SourceEvent, State
 from bridge.store import event_keys, history, queue, stuck
 from bridge.store.inbox_rows import InboxRow, NewEvent, Put, read_row, stored
@@ -24,13 +24,17 @@ BEFORE_START: Final = "before_start"
 """The code of a completion from before the start line of its source."""
 _WITHOUT_CERTIFICATE: Final = (State.RETRYING, State.HELD, State.FAILED, State.IGNORED)
 """There the vendor's API may have told more than the event itself did."""
+_UNCONFIRMED: Final = and_(inbox.c.state == State.HELD.value, inbox.c.code == UnconfirmedError.code)
 
 
 # -- at the door ---------------------------------------------------------------------------------
 
 
 def put(tx: Transaction, new: NewEvent) -> Put:
-    """Stores an event once: a repeat is counted (and revives a failed row), a changed body is the next revision."""
+    """Stores an event once: a repeat is counted, a changed body is the next revision.
+
+    A repeat revives a row that failed, and one that is held because the source never confirmed it: perhaps it does now.
+    """
     revision = 1
     for _ in range(PUT_TRIES):
         row_id = queue.insert_new_id(tx, inbox, _values(tx, new, revision))
@@ -61,7 +65,7 @@ def _repeat(tx: Transaction, row_id: int, new: NewEvent) -> Put:
     revive = new.state is State.READY and queue.change(
         tx,
         inbox,
-        and_(inbox.c.id == row_id, inbox.c.state == State.FAILED.value),
+        and_(inbox.c.id == row_id, or_(inbox.c.state == State.FAILED.value, _UNCONFIRMED)),
         # The same body, but perhaps a connector that reads it better by now.
         {**_event_values(new), "attempts": 0, **queue.standing(tx, State.READY, code=None, reason=None)},
     )

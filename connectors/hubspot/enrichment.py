@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from bridge.core.errors import HeldError, PermanentError
@@ -54,6 +55,14 @@ def _changed(event: SourceEvent, crm: Crm, settings: HubSpotSettings) -> SourceE
             "crm.objects.contacts.sensitive.read, then replay this event.",
             code="hidden",
         )
+    if name not in who.properties:
+        # HubSpot shows an empty property as null, and leaves out what it does not have.
+        raise PermanentError(
+            f"HubSpot has no contact property {name} any more, or hides it from this token, so nobody can say what "
+            f"contact {who.id} completed. Compare its internal name with the settings of this source, then replay "
+            "this event.",
+            code="no_property",
+        )
     done = record.completion(who, name, settings) if name in settings.watched else None
     if done is None:
         return event.model_copy(update={"skip": f"Contact {who.id} no longer says in {name} that it is completed."})
@@ -88,7 +97,10 @@ def _filled(event: SourceEvent, crm: Crm, settings: HubSpotSettings) -> SourceEv
     """Fills what a workflow's own body left out; what it says itself stays."""
     said = event.data["contact"]
     known_by = said["id"] or (event.subject if "@" in str(event.subject) else None)
-    if settings.token is None or all((said["id"], said["email"], said["name"], event.course)) or not known_by:
+    complete = said["id"] and said["email"] and said["name"] and event.course
+    # Without a time it would be another completion than the one that a poll finds.
+    dated = event.data["completed_at"] is not None or not settings.watched
+    if settings.token is None or (complete and dated) or not known_by:
         return event
     who = crm.contact(known_by, settings.read_properties)
     if who is None:
@@ -99,6 +111,9 @@ def _filled(event: SourceEvent, crm: Crm, settings: HubSpotSettings) -> SourceEv
     if event.course is None and (known := done_from(who, settings)) is not None:
         # Course and time go together: the contact's date belongs to the contact's course.
         done = known if done.at is None else Completed(known.course, known.title, done.at, done.mark, done.score)
+    elif done.at is None:
+        own_time = (one for _, one in record.completions(who, settings) if one.course == done.course)
+        done = next((replace(done, at=one.at, mark=one.mark) for one in own_time), done)
     return record.event(event.event_id, WORKFLOW, merged, done, event.data["properties"])
 
 

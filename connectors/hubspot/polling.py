@@ -8,16 +8,18 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from bridge.core.connector import Page
-from bridge.core.errors import TemporaryError
+from bridge.core.errors import PermanentError, TemporaryError
 from bridge.core.models import JsonObject
 from connectors.hubspot.crm import Crm
 from connectors.hubspot.enrichment import found
+from connectors.hubspot.record import Contact
 from connectors.hubspot.settings import HubSpotSettings
 
 # A contact that changed is not found by the search at once.
 LAG: Final = timedelta(seconds=60)
 OVERLAP: Final = timedelta(minutes=10)
 PAGE: Final = 200
+_OF_HUBSPOT: Final = frozenset({"hs_object_id", "lastmodifieddate"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ def poll(crm: Crm, settings: HubSpotSettings, cursor: JsonObject, since: datetim
         after = run.after if name == run.name else 0
         more = True
         while more:
-            contacts, more = crm.search(_query(name, after, run, since, settings))
+            contacts, more = _search(crm, _query(name, after, run, since, settings))
             last = max((int(contact.id) for contact in contacts), default=after)
             if contacts and last <= after:
                 raise TemporaryError("HubSpot's search sent a page again instead of the next one.", code="no_progress")
@@ -55,6 +57,22 @@ def poll(crm: Crm, settings: HubSpotSettings, cursor: JsonObject, since: datetim
             events = [event for contact in contacts for event in found(contact, settings)]
             ended = not more and name == todo[-1]
             yield Page(events, {"end": run.end} if ended else _cursor(run, name, after))
+
+
+def _search(crm: Crm, query: Mapping[str, Any]) -> tuple[list[Contact], bool]:
+    try:
+        return crm.search(query)
+    except PermanentError as error:
+        if error.stable_code != "http_400":
+            raise
+        # Of a filter for a property it does not have, HubSpot says no more than that there was a problem.
+        filters = [one["propertyName"] for group in query["filterGroups"] for one in group["filters"]]
+        named = ", ".join(name for name in dict.fromkeys(filters) if name not in _OF_HUBSPOT)
+        raise PermanentError(
+            f"{error} Usual cause: a contact property that the search needs ({named}) was renamed or deleted in "
+            "HubSpot. `certbridge doctor` says which one; until it is mended, nothing is found by asking.",
+            code="search_refused",
+        ) from error
 
 
 def _run(cursor: JsonObject, since: datetime, now: datetime) -> _Run:

@@ -38,6 +38,8 @@ def poll(rest: Rest, courses: Sequence[str] | Literal["all"], cursor: JsonObject
     watched = _watched(rest, courses)
     known, after = _known(cursor), _whole(cursor.get("after"))
     learners = _learners(rest, watched)
+    if watched and not learners:
+        raise _nothing_shown(f"Moodle shows no participant in any of {len(watched)} courses (if there are any).")
     waiting = [learner for learner in learners if learner > after]
     now = waiting[:LEARNERS_A_POLL]
     for start in range(0, len(now), _COMMIT_EVERY):
@@ -140,11 +142,15 @@ def _new(rest: Rest, learner: int, courses: Sequence[str]) -> Iterator[SourceEve
 def _check_rights(courses_of: Mapping[int, Sequence[JsonObject]]) -> None:
     """Raises PermanentError when Moodle shows no course for any of several learners, all of whom are in one."""
     if len(courses_of) >= _SUSPICIOUS and not any(courses_of.values()):
-        raise PermanentError(
-            f"Moodle shows no course of any of {len(courses_of)} enrolled learners. Usual cause: the service account "
-            "lacks moodle/course:viewparticipants or moodle/user:viewdetails: Moodle then answers with empty lists.",
-            code="nothing_shown",
-        )
+        raise _nothing_shown(f"Moodle shows no course of any of {len(courses_of)} enrolled learners.")
+
+
+def _nothing_shown(what: str) -> PermanentError:
+    return PermanentError(
+        f"{what} Usual cause: the service account lacks moodle/course:viewparticipants or moodle/user:viewdetails; "
+        "Moodle then answers with empty lists.",
+        code="nothing_shown",
+    )
 
 
 def _known(cursor: JsonObject) -> dict[str, list[str]]:

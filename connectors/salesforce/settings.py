@@ -99,7 +99,7 @@ class SalesforceSettings(ConnectorSettings):
     def _organisations(cls, given: tuple[str, ...]) -> tuple[str, ...]:
         found = [ids.normal(one) for one in given]
         if not all(one and ids.is_of(one, "00D") for one in found):
-            raise ValueError("must be ids of 15 or 18 characters that begin with 00D (Setup, Company Information)")
+            raise ValueError("must hold ids of 15 or 18 characters that begin with 00D (Setup, Company Information)")
         return tuple(one for one in found if one)
 
     @field_validator("url")
@@ -109,7 +109,7 @@ class SalesforceSettings(ConnectorSettings):
             return None
         parts = urlsplit(url.strip())
         if parts.scheme not in ("https", "http") or not parts.hostname or "@" in url or parts.path not in ("", "/"):
-            raise ValueError("is no My Domain; write it like https://acme.my.salesforce.com")
+            raise ValueError("is no My Domain. Write it like https://acme.my.salesforce.com")
         if parts.hostname.endswith(".force.com") or parts.hostname in ("login.salesforce.com", "test.salesforce.com"):
             raise ValueError(
                 "signs nobody in by key; take My Domain (Setup, My Domain): https://acme.my.salesforce.com"

@@ -1,208 +1,161 @@
-"""issue --csv: a report row by row first, then certificates; the same file again issues nothing new."""
+"""`issue --csv`: a report row by row, certificates once, and words that say what to mend."""
 
 from __future__ import annotations
 
-import textwrap
 from pathlib import Path
 
 import pytest
-from cli_harbour import Harbour
+from cli_school import School
 
-HEAD = "name,email,course,completed_at"
-MARIA = "Maria Silva,maria@example.org,fire,2026-10-01"
-NORA = "Nora Berg,nora@example.org,aid,01.10.2026"
+CONFIG = """\
+public_url: https://certificates.acme.example
+issuer: {name: Acme Academy, zone: Europe/Berlin}
+keys: {recipient: recipient-key-recipient-key-0001}
+mail: {mode: folder, from: Acme Academy <training@acme.example>}
+sources:
+"""
+TABLES = "  lists: {connector: spreadsheet, mapping: attendance.yaml}\n"
+OTHER = "  zaps: {connector: zapier, mapping: zaps.yaml, header_token: a-long-random-text}\n"
+MAPPING = "extends: spreadsheet\ncourses:\n  68: Fire Safety\n"
+HEAD = "Name,Email,Course,Completed at\n"
+ROWS = "MARIA DA SILVA,maria@example.com,68,31.01.2026\nDana Okafor,dana@example.com,68,2026-02-01\n"
 
 
 @pytest.fixture
-def table(tmp_path: Path) -> Path:
-    file = tmp_path / "list.csv"
-    write(file, MARIA, NORA)
-    return file
+def academy(tmp_path: Path) -> School:
+    """A school whose courses are taught in a room; attendance comes as a table."""
+    folder = tmp_path / "academy"
+    (folder / "mappings").mkdir(parents=True)
+    (folder / "config.yaml").write_text(CONFIG + TABLES)
+    (folder / "mappings" / "attendance.yaml").write_text(MAPPING)
+    return School(folder)
 
 
-def write(file: Path, *rows: str, head: str = HEAD) -> None:
-    file.write_text("\n".join([head, *rows]) + "\n", encoding="utf-8")
+def report(school: School, table: str | bytes, *words: str, using: str = "lists") -> str:
+    """Hands a table over; returns everything that was said, on one line."""
+    file = school.folder / "table.csv"
+    file.write_bytes(table if isinstance(table, bytes) else table.encode())
+    result = school.certbridge("issue", "--csv", str(file), "--map", using, *(words or ("--dry-run",)))
+    return " ".join(f"{result.stdout} {result.stderr}".split())
 
 
-def issue(harbour: Harbour, file: Path, *words: str, code: int = 0, input: str | None = None) -> str:
-    yes = () if "--dry-run" in words or input else ("--yes",)
-    return harbour.says("issue", "--csv", str(file), "--map", "attendance", *words, *yes, code=code, input=input)
-
-
-def test_a_dry_run_says_of_each_row_what_would_come_of_it_and_does_nothing(harbour: Harbour, table: Path) -> None:
-    write(
-        table,
-        MARIA,
-        MARIA,
-        "Old One,old@example.org,fire,2019-01-01",
-        "No Date,nodate@example.org,fire,soon",
-        "Other,other@example.org,knitting,2026-10-01",
-        "Nora Berg,nora@example.org,aid,2026-10-01",
-    )
-    said = issue(harbour, table, "--dry-run")
-    for part in (
-        "The same row stands further up.",
-        "a certificate that is expired already: with --expired only",
-        '"soon": it is not a date',
-        "The course is not listed.",
-        "6 rows, 2 to be issued.",
-    ):
-        assert part in said
-    found = harbour.json("issue", "--csv", str(table), "--map", "attendance", "--dry-run")
+def certificates(school: School) -> list[object]:
+    found = school.json("certificates", "list")
     assert isinstance(found, list)
-    assert [one["verdict"] for one in found] == [
-        "completion",
-        "repeated",
-        "completion",
-        "bad_value",
-        "course_not_listed",
-        "completion",
-    ]
-    assert [one["expired"] for one in found] == [False, False, True, False, False, False]
-    assert harbour.issued() == []
-    assert harbour.json("events", "list") == []
+    return found
 
 
-def test_a_table_is_issued_after_a_yes_and_the_same_file_again_issues_nothing(harbour: Harbour, table: Path) -> None:
-    assert harbour.certbridge("issue", "--csv", str(table), "--map", "attendance", input="n\n").exit_code == 130
-    assert harbour.issued() == []
-    said = issue(harbour, table, input="y\n")
-    assert "Issue 2 certificates?" in said
-    assert harbour.issued() == ["Maria Silva", "Nora Berg"]
-    again = issue(harbour, table)
+# -- the way it goes -------------------------------------------------------------------------------
+
+
+def test_a_dry_run_reports_and_issues_nothing(academy: School) -> None:
+    assert "2 rows, 2 to be issued." in report(academy, HEAD + ROWS)
+    assert certificates(academy) == []
+
+
+def test_each_row_gets_one_certificate_however_often_the_file_is_handed_over(academy: School) -> None:
+    report(academy, HEAD + ROWS, "--yes")
+    assert len(certificates(academy)) == 2
+    again = report(academy, HEAD + ROWS, "--yes")
     assert "It has its certificate already." in again
-    assert "Nothing is left to issue; the report says why." in again
-    assert (len(harbour.issued()), harbour.mails()) == (2, 2)
-    said_json = harbour.json("issue", "--csv", str(table), "--map", "attendance")
-    assert said_json == {"finished": True, "refused": [], "notes": [], "events": []}
+    assert "Nothing is left to issue" in again
+    assert len(certificates(academy)) == 2
 
 
-def test_next_weeks_file_adds_what_is_new_in_any_order(harbour: Harbour, table: Path) -> None:
-    issue(harbour, table)
-    write(table, NORA, "Dana Okafor,dana@example.org,fire,2026-10-08", MARIA)
-    issue(harbour, table)
-    assert harbour.issued() == ["Dana Okafor", "Maria Silva", "Nora Berg"]
-    assert harbour.mails() == 3
+def test_a_row_that_is_held_is_issued_once_the_table_is_mended(academy: School) -> None:
+    said = report(academy, HEAD + "Kim Lee,kim@example.com,68,yesterday\n" + ROWS, "--yes")
+    assert "Held rows are not kept: mend the table or the mapping, and run the same command again." in said
+    assert len(certificates(academy)) == 2
+    report(academy, HEAD + "Kim Lee,kim@example.com,68,2026-02-02\n" + ROWS, "--yes")
+    assert len(certificates(academy)) == 3
 
 
-def test_a_row_that_was_held_gets_another_try_when_the_mapping_was_mended(harbour: Harbour, table: Path) -> None:
-    mapping = harbour.folder / "mappings" / "attendance.yaml"
-    good = mapping.read_text()
-    # The report sees nothing wrong; the door of the printer does.
-    write(table, "李小龙,li@example.org,fire,2026-10-01", NORA)
-    said = issue(harbour, table)
-    assert "held" in said
-    assert harbour.issued() == ["Nora Berg"]
-    mapping.write_text(good + "events: {row: {completion: {name: Bruce Lee}}}\n")
-    issue(harbour, table)
-    assert harbour.issued() == ["Bruce Lee", "Nora Berg"]
-    (one,) = [one for one in harbour.json("events", "list") if one["state"] != "done"] or [None]  # type: ignore[union-attr]
-    assert one is None
+def test_asking_first_counts_one_certificate_as_one(academy: School) -> None:
+    assert "Issue 1 certificate?" in report(academy, HEAD + ROWS.splitlines()[0], "--mail")
+    assert certificates(academy) == []
 
 
-def test_a_held_row_that_is_tried_again_without_mail_sends_none(harbour: Harbour, table: Path) -> None:
-    write(table, "李小龙,li@example.org,fire,2026-10-01")
-    issue(harbour, table)
-    mapping = harbour.folder / "mappings" / "attendance.yaml"
-    mapping.write_text(mapping.read_text() + "events: {row: {completion: {name: Bruce Lee}}}\n")
-    issue(harbour, table, "--no-mail")
-    assert (harbour.issued(), harbour.mails()) == (["Bruce Lee"], 0)
+# -- which source ----------------------------------------------------------------------------------
 
 
-def test_a_held_row_that_is_tried_again_with_mail_sends_one(harbour: Harbour, table: Path) -> None:
-    write(table, "李小龙,li@example.org,fire,2026-10-01")
-    issue(harbour, table, "--no-mail")
-    mapping = harbour.folder / "mappings" / "attendance.yaml"
-    mapping.write_text(mapping.read_text() + "events: {row: {completion: {name: Bruce Lee}}}\n")
-    issue(harbour, table)
-    assert (harbour.issued(), harbour.mails()) == (["Bruce Lee"], 1)
+@pytest.mark.parametrize("named", ["lists", "attendance", "attendance.yaml"])
+def test_the_source_is_named_by_itself_or_by_its_mapping(academy: School, named: str) -> None:
+    assert "2 to be issued" in report(academy, HEAD + ROWS, using=named)
 
 
-def test_a_corrected_row_is_issued_as_corrected(harbour: Harbour, table: Path) -> None:
-    write(table, "李小龙,li@example.org,fire,2026-10-01")
-    issue(harbour, table)
-    write(table, "Bruce Lee,li@example.org,fire,2026-10-01")
-    issue(harbour, table)
-    assert harbour.issued() == ["Bruce Lee"]
+def test_a_path_means_that_very_file(academy: School, tmp_path: Path) -> None:
+    assert "2 to be issued" in report(academy, HEAD + ROWS, using=str(academy.folder / "mappings" / "attendance.yaml"))
+    assert "No source uses" in report(academy, HEAD + ROWS, using=str(tmp_path / "attendance.yaml"))
 
 
-def test_a_corrected_row_of_somebody_with_a_certificate_makes_no_second_one(harbour: Harbour, table: Path) -> None:
-    issue(harbour, table)
-    write(table, "Maria da Silva,maria@example.org,fire,2026-10-01")
-    said = issue(harbour, table)
-    assert "It has its certificate already." in said
-    assert harbour.issued() == ["Maria Silva", "Nora Berg"]
+def test_a_misspelt_mapping_is_answered_with_the_right_one(academy: School) -> None:
+    said = report(academy, HEAD + ROWS, using="atendance.yaml")
+    assert "No source uses atendance.yaml; did you mean attendance.yaml?" in said
+    assert "--map names one of the sources for tables (lists), or its mapping file." in said
 
 
-def test_expired_rows_and_rows_without_mail_write_to_nobody(harbour: Harbour, table: Path) -> None:
-    write(table, "Old One,old@example.org,fire,2019-01-01", MARIA)
-    issue(harbour, table, "--expired")
-    assert (harbour.issued(), harbour.mails()) == (["Maria Silva", "Old One"], 1)
-    write(table, NORA)
-    assert "Issue 1 certificates, without mail?" in issue(harbour, table, "--no-mail", input="y\n")
-    assert (len(harbour.issued()), harbour.mails()) == (3, 1)
+def test_a_source_of_another_kind_takes_no_tables(academy: School) -> None:
+    academy.config.write_text(CONFIG + TABLES + OTHER)
+    (academy.folder / "mappings" / "zaps.yaml").write_text("extends: zapier\n")
+    said = report(academy, HEAD + ROWS, using="zaps")
+    assert "The source zaps (Zapier) takes no tables. --map names one of the sources for tables (lists)" in said
 
 
-def test_a_larger_table_than_a_flood_is_what_the_person_wants(harbour: Harbour, table: Path) -> None:
-    text = harbour.config.read_text()
-    harbour.config.write_text(text.replace("spreadsheet\n", "spreadsheet\n    hold_above: 1\n"))
-    issue(harbour, table)
-    assert len(harbour.issued()) == 2
+def test_a_missing_source_is_answered_with_lines_that_can_be_pasted(academy: School) -> None:
+    academy.config.write_text(CONFIG + OTHER)
+    (academy.folder / "mappings" / "zaps.yaml").write_text("extends: zapier\n")
+    file = academy.folder / "table.csv"
+    file.write_text(HEAD + ROWS)
+    result = academy.certbridge("issue", "--csv", str(file), "--map", "attendees.yaml")
+    assert "There is no source for tables yet." in result.stderr
+    block = result.stderr.partition("mapping file:\n")[2]
+    indented = [line.removeprefix("  ") for line in block.splitlines()]
+    academy.config.write_text(CONFIG + "\n".join(indented) + "\n")
+    (academy.folder / "mappings" / "attendees.yaml").write_text(MAPPING)
+    assert "2 to be issued" in report(academy, HEAD + ROWS, using="attendees")
 
 
-@pytest.mark.parametrize("named", ["attendance", "attendance.yaml", "mappings/attendance.yaml"])
-def test_the_map_is_a_source_or_its_file(harbour: Harbour, table: Path, named: str) -> None:
-    harbour.says("issue", "--csv", str(table), "--map", named, "--yes")
-    assert len(harbour.issued()) == 2
+# -- the table -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("named", "source"),
-    [("evening.yaml", "evening"), ("Evening Course 2.yaml", "evening-course-2"), ("", "attendance")],
-)
-def test_an_unknown_map_tells_what_to_add_and_that_is_a_working_configuration(
-    harbour: Harbour, table: Path, named: str, source: str
-) -> None:
-    result = harbour.certbridge("issue", "--csv", str(table), "--map", named, "--yes")
-    assert result.exit_code == 1
-    assert "Sources for tables: attendance." in result.output
-    _, *lines = result.output.splitlines()
-    if source != "attendance":
-        added = textwrap.indent(textwrap.dedent("\n".join(lines)), "  ")
-        harbour.config.write_text(f"{harbour.config.read_text()}{added}\n")
-        (harbour.folder / "mappings" / f"{source}.yaml").write_text("extends: spreadsheet\nother_courses: issue\n")
-        harbour.says("issue", "--csv", str(table), "--map", source, "--yes")
-        assert len(harbour.issued()) == 2
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
+    ("table", "said"),
     [
-        (b"", "fewer than two columns"),
-        (b"name,email,course,completed_at\n", "no row below it"),
-        (b"PK\x03\x04\x00\x00", "is it a CSV file?"),
-        (b"name,email\n\xe4\xf6,x\n", "is not UTF-8 text"),
-        (b'a,b\n"open,1\n', "cannot be read"),
+        ("Name,E-Mail,Course\nA B,a@example.com,68\n", "(the setting learner of this source); did you mean e_mail?"),
+        ("Name,Mail,Course\nA B,a@example.com,68\n", "Its columns: name, mail, course. Rename one in the first line"),
+        (ROWS, "Rename one in the first line of the table, or name another one with learner: in the configuration."),
+        (b"PK\x03\x04 and so on", "This is a workbook (.xlsx or .ods), not a CSV file. In Excel: Save as, CSV UTF-8."),
+        (HEAD + 'Maria,"m@example.com,68,2026-01-01\n', "Usual cause: a quotation mark that is opened and not closed."),
+    ],
+)  # fmt: skip
+def test_a_table_that_cannot_be_used_is_answered_with_what_to_mend(
+    academy: School, table: str | bytes, said: str
+) -> None:
+    assert said in report(academy, table)
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("Kim Lee,kim@example.com,68,5/6/2026", "it can be read as 5 June 2026 and as 6 May 2026. Say which in your"),
+        ("Kim Lee,kim@example.com,68,yesterday", "it is not a date such as 2026-01-31 or 31.01.2026."),
+        ("Kim Lee,kim@example.com,99,2026-01-31", 'write "99: 99" under courses.'),
+        ("Kim Lee,,68,2026-01-31", "The event brought no e-mail address."),
+        ("Kim Lee,kim@,68,2026-01-31", '"kim@" is not an e-mail address.'),
+        (",kim@example.com,68,2026-01-31", "The event brought no name."),
+        ("Kim Lee,kim@example.com,68,", "The time of completion cannot be used"),
     ],
 )
-def test_what_is_no_table_is_refused_in_words(harbour: Harbour, tmp_path: Path, content: bytes, said: str) -> None:
-    file = tmp_path / "odd.csv"
-    file.write_bytes(content)
-    assert said in issue(harbour, file, code=1)
-    assert harbour.json("events", "list") == []
+def test_a_row_that_cannot_be_used_is_held_with_the_reason(academy: School, row: str, said: str) -> None:
+    assert said in report(academy, HEAD + row + "\n")
 
 
-def test_a_file_that_is_too_large_is_not_read_to_its_end(
-    harbour: Harbour, table: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("bridge.cli.issue.LARGEST", 10)
-    assert "Split it." in issue(harbour, table, code=1)
+def test_a_source_that_cannot_be_asked_says_so_without_sending_anybody_elsewhere(academy: School) -> None:
+    result = academy.certbridge("sources", "ask", "lists", "dana@example.com")
+    assert result.stderr == "certbridge: CSV file cannot be asked about one learner.\n"
 
 
-def test_hostile_cells_stay_text(harbour: Harbour, table: Path) -> None:
-    formula, markup = "=cmd|' /C calc'!A0", "<b>Ana</b> {{ 7*7 }}"
-    write(table, f'"{formula}",a@example.org,fire,2026-10-01', f'"{markup}",b@example.org,fire,2026-10-01')
-    said = issue(harbour, table)
-    assert "49" not in said
-    assert not set(said) & set("\x1b\x07")
-    assert any("{{ 7*7 }}" in name for name in harbour.issued()) or "held" in said
+def test_polling_where_nothing_can_be_polled_says_so(academy: School) -> None:
+    result = academy.certbridge("poll")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "No source can be polled as it is configured" in result.stderr

@@ -10,6 +10,7 @@ from fake_lms import CONNECTORS, MINIMAL
 
 from bridge.app import mapping_files, mapping_texts, read_config
 from bridge.config import Config, load, schemas
+from bridge.config.declared import shipped_connector, shipped_declarations
 from bridge.config.example import source_lines
 from bridge.core.declared import DeclaredConnector
 from bridge.core.errors import ConfigError, MappingError
@@ -79,6 +80,17 @@ def test_the_example_and_the_schema_follow_from_the_declaration(place: Path) -> 
     assert "    school: north" in text
     assert "    header_token: ${ACME_HEADER_TOKEN}" in text
     assert "header_token_file" in str(schemas({"acme": connector}))
+
+
+@pytest.mark.parametrize("name", shipped_declarations())
+def test_every_shipped_declaration_can_be_set_up_with_its_defaults(place: Path, name: str) -> None:
+    settings = ""
+    for setting, info in shipped_connector(name).Settings.model_fields.items():
+        if info.is_required() or info.default is None:
+            settings += f"    {setting}: {(info.examples or ['a-value-of-some-length'])[0]}\n"
+    (place / "config.yaml").write_text(f"{MINIMAL}sources:\n  school:\n    connector: {name}\n{settings}")
+    config = read_config(place / "config.yaml", {})
+    assert config.connectors[name](config.sources["school"].settings).name == name
 
 
 def test_its_settings_are_checked_like_those_of_every_source(place: Path) -> None:
@@ -157,6 +169,18 @@ def test_another_mapping_of_the_admin_may_extend_it(place: Path) -> None:
     assert mapping.connector == "acme"
     assert mapping.event_types() == ["done"]
     assert mapping.courses()
+
+
+def test_a_declaration_may_build_on_a_shipped_one_or_on_another_of_the_admin(place: Path) -> None:
+    (place / "mappings" / "ifttt.yaml").write_text("extends: zapier\nsource: {title: IFTTT}\n")
+    (place / "mappings" / "south.yaml").write_text("extends: acme\nsource: {title: Acme South}\n")
+    south = "  south: {connector: south, header_token: another-token-1, school: south}\n"
+    ifttt = "  ifttt: {connector: ifttt, header_token: another-token-2}\n"
+    (place / "config.yaml").write_text(MINIMAL + "sources:\n" + south + ifttt)
+    config = read_config(place / "config.yaml", {})
+    assert [config.connectors[name].title for name in ("south", "ifttt")] == ["Acme South", "IFTTT"]
+    mappings = {name: read_mapping(file, mapping_texts(config)) for name, file in mapping_files(config).items()}
+    assert {name: mapping.connector for name, mapping in mappings.items()} == {"south": "south", "ifttt": "ifttt"}
 
 
 def test_without_a_mapping_of_its_own_a_source_uses_the_declared_one(place: Path) -> None:

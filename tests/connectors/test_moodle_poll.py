@@ -293,7 +293,7 @@ def test_hidden_courses_and_those_without_completion_are_not_looked_through() ->
         {"id": 4, "visible": 1, "enablecompletion": 1},
     ]
     connector = moodle(poll={"courses": "all"})
-    api = ScriptedApi(connector, (COURSES, Answer({"courses": courses})), learners())
+    api = ScriptedApi(connector, (COURSES, Answer({"courses": courses})), *course(3), theirs(c4=False))
     assert events(list(connector.poll(api, {}, SINCE, NOW))) == []
     assert api.asked[1].form["courseid"] == "4"
 
@@ -355,6 +355,11 @@ def test_case_28_empty_answers_about_every_learner_are_a_missing_permission() ->
     with pytest.raises(PermanentError, match="moodle/course:viewparticipants"):
         polled(*course(3, 4, 5, 6, 7), *[nothing] * 5, courses=["2"])
     assert events(polled(*course(3), nothing, courses=["2"])) == []
+
+
+def test_case_28_courses_in_which_moodle_shows_nobody_are_a_missing_permission() -> None:
+    with pytest.raises(PermanentError, match=r"no participant in any of 1 courses.*moodle/user:viewdetails"):
+        polled(*course(), courses=["2"])
 
 
 def test_case_28_a_course_that_may_not_be_entered_names_the_capability() -> None:

@@ -117,3 +117,24 @@ def test_without_a_time_the_completion_is_dated_when_it_came() -> None:
     outcome = TestZapier().mapping().apply(event, defaults=DEFAULTS).outcome
     assert outcome.kind == "completion"
     assert outcome.completed_at == NOW
+
+
+def outcome(**fields: str) -> Any:
+    return TestZapier().mapping().apply(parsed({**FIELDS, **fields}), defaults=DEFAULTS).outcome
+
+
+@pytest.mark.parametrize("name", ["{{name}}", "{{ $json.name }}", "{{1.name}} Okafor"])
+def test_a_place_that_was_not_filled_in_is_never_printed_as_a_name(name: str) -> None:
+    assert outcome(name=name).kind == "held"
+    assert "choose the field from the list" in outcome(name=name).reason
+
+
+def test_a_blank_address_is_named_as_what_is_missing() -> None:
+    assert "brought no e-mail address" in outcome(email="").reason
+    assert "data.email" in outcome(email="").reason
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"[{}]"])
+def test_an_empty_body_is_called_empty(body: bytes) -> None:
+    with pytest.raises(PayloadError, match="The body is empty"):
+        zapier().parse(inbound(body, {}))

@@ -243,6 +243,16 @@ def test_an_event_that_only_points_is_completed_with_learner_and_course() -> Non
     assert set(connector.hosts()) == {"lms.acme.example", "www.acme.example"}
 
 
+def test_an_answer_cannot_make_another_learner_of_the_one_that_was_named() -> None:
+    words = EVENT.replace("{{ data.user }}", "{{ data.fetched.user | first_of(data.user) }}", 1)
+    block = "".join(f"  {line}\n" for line in POINTER.splitlines())
+    connector = build(HEAD + WEBHOOK + API + block + words + EVENTS, **SITE)
+    item = {"type": "done", "id": "1", "user": "7", "api_url": "https://www.acme.example/v3/a/1/"}
+    (thin,) = connector.parse(request(item))
+    full = connector.enrich(thin, Script(connector, {"user": "8"}))
+    assert (thin.subject, full.subject) == ("7", "7")
+
+
 @pytest.mark.parametrize(
     "url",
     [
@@ -383,6 +393,76 @@ def test_items_that_are_no_events_are_left_out() -> None:
     }
     pages, _ = polled(POLL + "  only: item.done\n", answer)
     assert ids(pages) == [["3"]]
+
+
+EACH = (
+    POLL
+    + """\
+  each: {request: {url: "/users/{{ outer.id }}/courses"}, items: answer.courses}
+  only: item.status == 'completed'
+  data: {id: "{{ outer.id }}-{{ item.id }}", user: "{{ outer.id }}", course: "{{ item.id }}", name: "{{ outer.name }}"}
+"""
+)
+
+
+def test_a_second_request_for_each_item_of_the_list_finds_what_is_below_it() -> None:
+    learners = {"data": [{"id": 7, "name": "Dana"}, None, {"id": 8, "name": "Lee"}]}
+    done, begun = {"id": 68, "status": "completed"}, {"id": 69, "status": "started"}
+    pages, script = polled(EACH, learners, {"courses": [done, begun]}, {"courses": []})
+    assert [asked["path"] for asked in script.asked] == ["/completions", "/users/7/courses", "/users/8/courses"]
+    (event,) = pages[0].events
+    assert (event.event_id, event.subject, event.course) == ("7-68", "7", "68")
+    assert event.data["name"] == "Dana"
+
+
+PAGED = EACH.replace(
+    ", items: answer.courses}", ", items: answer.courses, pages: {by: link, next: answer._links.next}}"
+)
+
+
+def test_the_second_list_is_followed_to_its_last_page_for_each_item() -> None:
+    learners = {"data": [{"id": 7}, {"id": 8}]}
+    done = [{"courses": [{"id": number, "status": "completed"}]} for number in (68, 69, 70)]
+    more = {**done[0], "_links": {"next": "/api/users/7/courses?page=2"}}
+    pages, script = polled(PAGED, learners, more, done[1], done[2])
+    assert ids(pages) == [["7-68", "7-69", "8-70"]]
+    assert [asked["path"] for asked in script.asked[1:]] == [
+        "/users/7/courses",
+        "https://lms.acme.example/api/users/7/courses?page=2",
+        "/users/8/courses",
+    ]
+
+
+def test_a_second_list_without_an_end_fails_the_poll_instead_of_being_cut_off() -> None:
+    lines = PAGED.replace("next: answer._links.next}", "next: answer.next, most: 2}")
+    endless = [{"courses": [], "next": f"/api/{number}"} for number in range(2)]
+    with pytest.raises(TemporaryError, match="more than 2 pages"):
+        polled(lines, {"data": [{"id": 7}]}, *endless)
+
+
+EXPECTING = POLL + "  expect: item.status is defined\n  only: item.status == 'completed'\n"
+
+
+def test_a_list_that_looks_different_from_what_is_declared_fails_the_poll() -> None:
+    with pytest.raises(TemporaryError, match=r'"item\.status is defined" is true of nothing in it') as caught:
+        polled(EXPECTING, items(1, 2))
+    assert caught.value.stable_code == "list"
+
+
+def test_one_odd_item_among_others_and_an_empty_list_are_nothing_unusual() -> None:
+    done = {"id": "e-1", "status": "completed"}
+    assert ids(polled(EXPECTING, {"data": [{"id": "odd"}, None, done]})[0]) == [["e-1"]]
+    assert ids(polled(EXPECTING, {"data": []})[0]) == [[]]
+
+
+def test_more_items_than_can_be_read_at_once_fail_the_poll_instead_of_being_left_out() -> None:
+    with pytest.raises(TemporaryError, match="more than 10,000 items in one answer"):
+        polled(POLL, {"data": [{}] * 10_001})
+
+
+def test_an_item_below_which_nothing_can_be_asked_stops_the_poll_and_not_silently() -> None:
+    with pytest.raises(TemporaryError, match=r"outer\.id is missing"):
+        polled(EACH, {"data": [{"name": "Dana"}]})
 
 
 @pytest.mark.parametrize("answer", [{}, {"data": None}, {"data": "x"}, {"data": {}}, [], b"", b"<html>"])

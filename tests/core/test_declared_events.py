@@ -51,11 +51,17 @@ def test_a_learner_that_cannot_be_known_is_left_open(odd: object) -> None:
     assert one({**ITEM, "user": odd}).subject is None
 
 
-@pytest.mark.parametrize("odd", [None, "", [], {}, True])
-def test_a_key_with_a_missing_part_is_left_out(odd: object) -> None:
-    event = one({**ITEM, "at": odd})
-    assert event.keys == () or odd in ("", True)
-    assert event.occurred_at is None
+@pytest.mark.parametrize("odd", [None, "", "  ", [], {}, True])
+@pytest.mark.parametrize("part", ["user", "course", "at"])
+def test_a_key_with_a_missing_or_blank_part_is_left_out(part: str, odd: object) -> None:
+    assert one({**ITEM, part: odd}).keys == ()
+
+
+@pytest.mark.parametrize("odd", [None, "", " ", [], True])
+def test_an_id_with_a_blank_part_is_none(odd: object) -> None:
+    text = SMALL.replace('id: "{{ data.id }}"', 'id: "{{ type }}:{{ data.id }}"')
+    assert one(ITEM, text).event_id == "done:e-1"
+    assert one({**ITEM, "id": odd}, text).event_id.startswith("sha256:")
 
 
 def test_a_long_id_is_replaced_by_its_hash() -> None:

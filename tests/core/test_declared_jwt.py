@@ -192,3 +192,12 @@ def test_the_token_may_stand_in_the_header_instead() -> None:
     connector.verify(request(b"{}", {"Authorization": "Bearer " + token().decode()}))
     with pytest.raises(SignatureError):
         connector.verify(request(b"{}", {"Authorization": "Basic " + token().decode()}))
+
+
+def test_a_key_for_encryption_is_not_one_for_signatures() -> None:
+    listed = jwks(key("k1"), key("k2", "EC"))
+    listed["keys"][0]["use"] = "enc"
+    connector = acme()
+    connector.refresh(Script(connector, listed))
+    with pytest.raises(UnavailableError):
+        connector.verify(request(token()))

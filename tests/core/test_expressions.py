@@ -67,6 +67,14 @@ def test_a_dot_means_item_never_method() -> None:
     assert missing("{{ data.user.name.upper }}") == ("data.user.name.upper", "missing")
 
 
+def test_a_name_with_one_underscore_is_data_too_and_still_never_an_attribute() -> None:
+    scope = {"data": {"_links": {"_self": "here"}, "text": "x"}}
+    assert compile_text("{{ data._links._self }}", ("data",)).value(scope) == "here"
+    for attribute in ("_mock_name", "_asdict", "_fields"):
+        with pytest.raises(MissingValue):
+            compile_text("{{ data.text." + attribute + " }}", ("data",)).value(scope)
+
+
 def test_what_is_missing_or_null_is_named_with_its_whole_path() -> None:
     assert missing("{{ data.user.none }}") == ("data.user.none", "null")
     assert missing("{{ data.user.none.first }} x") == ("data.user.none", "null")
@@ -126,9 +134,9 @@ REFUSED = {
     "{{ value | transform }}.",
     "{{ data.user.items() }}": '"items(...)" cannot be called. Nothing can be called in an expression; use a '
     "transform: {{ value | transform }}.",
-    "{{ data.__class__ }}": '"__class__" is not available: names that start with _ are not data.',
-    "{{ data['__class__'] }}": '"__class__" is not available: names that start with _ are not data.',
-    "{{ ''.__class__.__mro__ }}": '"__mro__" is not available: names that start with _ are not data.',
+    "{{ data.__class__ }}": '"__class__" is not available: names that start with __ are not data.',
+    "{{ data['__class__'] }}": '"__class__" is not available: names that start with __ are not data.',
+    "{{ ''.__class__.__mro__ }}": '"__mro__" is not available: names that start with __ are not data.',
     "{{ data | tojson }}": 'There is no transform "tojson"; did you mean to_iso?',
     "{{ data | uper }}": 'There is no transform "uper"; did you mean upper?',
     "{{ data.x is divisibleby(3) }}": 'There is no test "divisibleby". Known: defined, undefined, none.',
@@ -184,3 +192,8 @@ def test_reading_any_text_either_works_or_explains(source: str) -> None:
         compiled.value({"data": DATA, "event": {}})
     except (MissingValue, ExpressionFailure):
         return
+
+
+def test_knows_what_it_reads_below_each_name() -> None:
+    text = compile_text("{{ data.a.b }}-{{ (data['c d'] | default('x')) == event.id and data[event.type] }}", NAMES)
+    assert text.reads == {("data", "a"), ("data", "c d"), ("event", "id"), ("event", "type")}

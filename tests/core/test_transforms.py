@@ -9,25 +9,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bridge.core.choosing import default, find, first_of, lookup
 from bridge.core.expressions import compile_text
 from bridge.core.sandbox import ExpressionFailure, MissingValue
 from bridge.core.transforms import (
     TRANSFORMS,
     date_only,
-    default,
     epoch,
     epoch_ms,
-    first_of,
     iso,
     join,
     local,
-    lookup,
     multilang,
     name_case,
     number,
     pick,
     replace,
     rounded,
+    sheet_date,
     split_name,
     strip_html,
     unescape,
@@ -110,6 +109,50 @@ def test_date_only_drops_the_time_or_converts_first() -> None:
     assert date_only(epoch(1772353800)) == date(2026, 3, 1)
 
 
+@pytest.mark.parametrize(
+    ("cell", "order", "day"),
+    [
+        ("2026-01-31", None, date(2026, 1, 31)),
+        (" 2026/1/31 ", None, date(2026, 1, 31)),
+        ("31.01.2026", None, date(2026, 1, 31)),
+        ("05.06.2026", None, date(2026, 6, 5)),
+        ("31/1/26", None, date(2026, 1, 31)),
+        ("1/31/2026", None, date(2026, 1, 31)),
+        ("6/6/2026", None, date(2026, 6, 6)),
+        ("05/06/2026", "dmy", date(2026, 6, 5)),
+        ("05/06/2026", "mdy", date(2026, 5, 6)),
+        ("1/31/2026 2:05 PM", "mdy", date(2026, 1, 31)),
+        ("46053", None, date(2026, 1, 31)),
+    ],
+)
+def test_a_date_in_a_table_is_read(cell: str, order: str | None, day: date) -> None:
+    assert sheet_date(cell, order) == day
+
+
+@pytest.mark.parametrize(
+    ("cell", "order", "said"),
+    [
+        ("05/06/2026", None, r"5 June 2026 and as 6 May 2026. Say which .* sheet_date\('dmy'\) .* sheet_date\('mdy'\)"),
+        ("5-6-26", None, "5 June 2026 and as 6 May 2026"),
+        (
+            "1/31/2026",
+            "dmy",
+            r"read as day, month, year.* Read as month, day, year it is one: write sheet_date\('mdy'\)",
+        ),
+        ("31/1/2026", "mdy", r"write sheet_date\('dmy'\)"),
+        ("31.31.2026", None, r"no such date \(read as day, month, year\)\.$"),
+        ("31/31/2026", None, r"there is no such date\.$"),
+        ("31/1/226", None, "such as 2026-01-31 or 31.01.2026"),
+        ("May 5", None, "such as 2026-01-31 or 31.01.2026"),
+    ],
+)
+def test_a_date_that_can_be_read_in_two_ways_or_none_is_refused_with_what_to_write(
+    cell: str, order: str | None, said: str
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        sheet_date(cell, order)
+
+
 # -- text ------------------------------------------------------------------------------------------
 
 
@@ -189,6 +232,28 @@ def test_split_name_reads_both_orders() -> None:
     assert split_name("Maria da Silva") == {"first": "Maria", "last": "da Silva"}
     assert split_name("da Silva, Maria") == {"first": "Maria", "last": "da Silva"}
     assert split_name("Maria") == {"first": "Maria", "last": ""}
+
+
+def test_find_chooses_the_entry_of_a_list_by_one_of_its_items() -> None:
+    entries = [
+        None,
+        5,
+        {"name": None},
+        {"name": "Team", "value": "North"},
+        {"name": "Team", "value": "South"},
+        {"id": 7},
+    ]
+    assert find(entries, "name", "Team") == {"name": "Team", "value": "North"}
+    assert find(entries, "id", "7") == find(entries, "id", 7) == {"id": 7}
+    assert find(entries, "name", "None") is None
+    assert find([], "name", "Team") is None
+    with pytest.raises(ValueError, match="it is not a list"):
+        find("Team", "name", "Team")
+    found = compile_text("{{ (data | find('name', 'Squad')).value | default('none') }}", ("data",))
+    assert found.value({"data": entries}) == "none"
+    assert compile_text("{{ (data | find('name', 'Squad')) is defined }}", ("data",)).value({"data": entries}) is False
+    with pytest.raises(MissingValue, match="what find looks for is missing"):
+        compile_text("{{ data | find('name', 'Squad') }}", ("data",)).value({"data": entries})
 
 
 def test_lookup_replaces_or_says_what_is_missing() -> None:

@@ -297,12 +297,17 @@ def _settled(tx: Transaction) -> bool:
     if any(row.state in (State.READY, State.RUNNING) for row in inbox.search(tx, limit=1000)):
         return False
     rows = {row.id: row for row in outbox.search(tx, limit=1000)}
-    for row in rows.values():
-        waits_for = rows.get(row.after_id) if row.after_id else None
-        stuck = waits_for is not None and waits_for.state not in (State.DONE, State.IGNORED, State.READY, State.RUNNING)
-        if row.state is State.RUNNING or (row.state is State.READY and not stuck):
-            return False
-    return True
+    return not any(
+        row.state is State.RUNNING or (row.state is State.READY and not _stuck(row, rows)) for row in rows.values()
+    )
+
+
+def _stuck(row: outbox.OutboxRow, rows: Mapping[int, outbox.OutboxRow]) -> bool:
+    """Tells whether a step waits for an earlier one that will not be done before its next attempt, if ever."""
+    earlier = rows.get(row.after_id) if row.after_id else None
+    if earlier is None or earlier.state in (State.DONE, State.IGNORED, State.RUNNING):
+        return False
+    return earlier.state is not State.READY or _stuck(earlier, rows)
 
 
 def sample(name: str, source: str = "moodle") -> tuple[bytes, dict[str, str]]:

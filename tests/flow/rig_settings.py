@@ -51,10 +51,10 @@ def settings(moodle: MoodleStandIn, thinkific: ThinkificStandIn, database: str) 
                 "mapping": "moodle-courses.yaml",
                 "since": "2026-01-01",
                 "allow_private": True,
+                "poll_every": "off",  # tests poll when they want to
                 "url": moodle.url,
                 "token": moodle.token,
                 "webhook_token": WEBHOOK_TOKEN,
-                "poll_every": "off",
             },
             "thinkific": {
                 "connector": "thinkific",
@@ -62,12 +62,12 @@ def settings(moodle: MoodleStandIn, thinkific: ThinkificStandIn, database: str) 
                 "mapping": "thinkific-courses.yaml",
                 "since": "2026-01-01",
                 "allow_private": True,
+                "poll_every": "off",
                 "api_url": thinkific.base_url,
                 "subdomain": thinkific.subdomain,
                 "api_key": thinkific.api_key,
                 "signing_secret": SECRETS["signing"],
                 "profile_field": "Certificate ID",
-                "poll_every": "off",
             },
         },
     }

@@ -200,7 +200,7 @@ def test_a_free_preview_waits_for_a_person(live: Rig) -> None:
     row = held(live, free_trial=True)
     assert row.code == "hold_if"
     assert row.reason
-    assert "This was a free preview, not a full enrolment." in row.reason
+    assert "This was a free preview, not a full enrolment" in row.reason
     release(live, row.id)
     assert live.certificate().certificate.state == "issued"
 

@@ -13,7 +13,7 @@ from flow.harbour_site import AT, MAPPING, STRANGER, block, installed
 from flow.rig import Rig
 from vendors.harbour_lms import HarbourStandIn
 
-from bridge.config import shipped_mapping
+from bridge.config import installed_mapping
 from bridge.core.certificate_id import grouped
 
 ROOT = Path(__file__).parents[2]
@@ -98,9 +98,9 @@ def test_once_installed_it_is_checked_and_takes_a_webhook_to_certificate_and_wri
 
 
 def test_the_mapping_of_a_strangers_connector_lies_beside_its_module(folder: Path) -> None:
-    assert shipped_mapping("harbour") is None
+    assert installed_mapping("harbour") is None
     with installed(folder):
-        assert shipped_mapping("harbour") == (folder / "mappings" / "harbour.yaml").read_text()
+        assert installed_mapping("harbour") == (folder / "mappings" / "harbour.yaml").read_text()
         (folder / "mappings" / "harbour.yaml").unlink()
-        assert shipped_mapping("harbour") is None
-    assert shipped_mapping("thinkific") == (ROOT / "mappings" / "thinkific.yaml").read_text()
+        assert installed_mapping("harbour") is None
+    assert installed_mapping("thinkific") == (ROOT / "mappings" / "thinkific.yaml").read_text()

@@ -72,6 +72,14 @@ def test_a_repeat_revives_a_failed_row_as_it_is_read_now(store: Store) -> None:
     assert [row.id for row in claim(store)] == [first.inbox_id]
 
 
+def test_a_repeat_revives_a_row_that_is_held_because_the_source_never_confirmed_it(store: Store) -> None:
+    first = put(store, event("e1"))
+    (row,) = claim(store)
+    settle(store, row, State.HELD, code="unconfirmed", reason="Moodle does not show it yet")
+    assert put(store, event("e1")).result == "revived"
+    assert (get(store, first.inbox_id).state, get(store, first.inbox_id).attempts) == (State.READY, 0)
+
+
 @pytest.mark.parametrize("state", [State.DONE, State.IGNORED, State.HELD, State.CANCELLED])
 def test_a_repeat_leaves_every_other_row_alone(store: Store, state: State) -> None:
     first = put(store, event("e1"))

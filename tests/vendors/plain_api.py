@@ -2,8 +2,8 @@
 
 On one port: a learning platform like TalentLMS (key in a header), attendees like Eventbrite's (Bearer, found through
 the `api_url` of a webhook), and an xAPI record store (Basic, pages linked by `more`). Shapes follow the vendors'
-descriptions where there are any; TalentLMS describes neither its course progress nor how to write a custom field, and
-Eventbrite's are known from guides only: those are ours.
+descriptions where there are any; TalentLMS describes neither its course progress (the names are those of its older
+API) nor how to write a custom field, and Eventbrite's are known from guides only: those are ours.
 """
 
 from __future__ import annotations
@@ -59,11 +59,14 @@ class PlainApi(JsonStandIn):
 
     # -- what happens ------------------------------------------------------------------------------
 
-    def complete(self, user_id: int, course_id: int, at: datetime, score: float = 93.0) -> None:
-        """Makes a learner complete a course on the platform; the user counts as updated, so that a poll sees it."""
+    def complete(
+        self, user_id: int, course_id: int, at: datetime, score: float = 93.0, *, updates: bool = True
+    ) -> None:
+        """Makes a learner complete a course on the platform; whether the user counts as updated then, nobody says."""
         with self.lock:
             self.progress[user_id, course_id] = records.progress(user_id, course_id, at, score)
-            self.users[user_id]["last_updated"] = records.zoned(at)
+            if updates:
+                self.users[user_id]["last_updated"] = records.zoned(at)
 
     def check_in(self, attendee_id: str, at: datetime, target_url: str) -> Delivery:
         """Checks an attendee in; returns the webhook, which only points to the record."""
@@ -152,6 +155,8 @@ class PlainApi(JsonStandIn):
         known = {"name", "surname", "login", "email", "description", "timezone", "locale", "status", "custom_fields"}
         if unknown := set(change) - known:
             self.refuse(f"unknown fields {sorted(unknown)}", 422)
+        if change.get("status") not in ("active", "inactive"):
+            self.refuse("status is required", 422)
         if int(number) not in self.users:
             return self._missing()
         fields = change.pop("custom_fields", {})
@@ -165,11 +170,11 @@ class PlainApi(JsonStandIn):
         return Answer(204)
 
     def _list_courses_of(self, call: Call, number: str) -> Answer:
-        query = self.query(call, _PAGING)
+        self.query(call)
         if int(number) not in self.users:
             return self._missing()
         found = [one for (user, _), one in self.progress.items() if user == int(number)]
-        return self._page(call, query, [self.courses[one["course_id"]] | one for one in found])
+        return self.json(200, {"_data": {"courses": [self.courses[one["course_id"]] | one for one in found]}})
 
     def _list_courses(self, call: Call) -> Answer:
         return self._page(call, self.query(call, _PAGING), list(self.courses.values()))

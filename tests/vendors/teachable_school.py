@@ -114,6 +114,12 @@ class TeachableSchool:
         """Ends an enrolment; whatever was completed stays completed."""
         self.enrolments[user_id, course_id].active = False
 
+    def delete_course(self, course_id: int) -> None:
+        """Deletes a course with its enrolments."""
+        del self.courses[course_id]
+        for key in [key for key in self.enrolments if key[1] == course_id]:
+            del self.enrolments[key]
+
     def reopen(self, user_id: int, course_id: int, percent: int = 80) -> None:
         """Takes a completion back, as new content in the course does; it can be completed again."""
         enrolment = self.enrolments[user_id, course_id]

@@ -163,6 +163,13 @@ def test_tells_about_the_account_and_its_properties(hubspot: HubSpotStandIn) -> 
     assert send(hubspot, "GET", "/crm/v3/properties/contacts/nothing")[0] == 404
 
 
+def test_tells_whose_a_token_is_and_what_it_may_do(hubspot: HubSpotStandIn) -> None:
+    path = "/oauth/v2/private-apps/get/access-token-info"
+    status, found = send(hubspot, "POST", path, {"tokenKey": hubspot.token})
+    assert (status, found["hubId"], set(found["scopes"])) == (200, 50100100, hubspot.scopes)
+    assert send(hubspot, "POST", path, {"tokenKey": "another"})[0] == 404
+
+
 def test_counts_its_limits_down(hubspot: HubSpotStandIn, clock: Clock) -> None:
     hubspot.per_ten_seconds = 2
     left = [ask(hubspot, "GET", f"{CONTACTS}/{ADA}").headers.get("x-hubspot-ratelimit-remaining") for _ in range(3)]

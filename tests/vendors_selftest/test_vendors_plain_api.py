@@ -40,8 +40,8 @@ def test_a_completion_is_found_by_users_updated_since_and_their_progress(plain: 
     query = {"filter[last_updated][gte]": "2026-03-01T00:00:00"}
     (user,) = get(plain, "/api/v2/users", KEY, **query)["_data"]
     assert (user["id"], user["name"], user["surname"]) == (2, "Maria", "Silva")
-    (course,) = get(plain, "/api/v2/users/2/courses", KEY)["_data"]
-    assert (course["name"], course["status"]) == ("Safety Basics", "completed")
+    (course,) = get(plain, "/api/v2/users/2/courses", KEY)["_data"]["courses"]
+    assert (course["name"], course["completion_status"]) == ("Safety Basics", "completed")
     progress = get(plain, "/api/v2/course-progress", KEY, user_id="2", course_id="68")["_data"]
     assert (progress["completed_on"], progress["score"]) == ("2026-03-01T08:30:05+00:00", 93.0)
 
@@ -59,7 +59,7 @@ def test_users_come_in_pages_that_link_to_the_next(plain: PlainApi) -> None:
 
 
 def test_a_custom_field_of_a_user_is_written(plain: PlainApi) -> None:
-    change = {"custom_fields": {"Certificate ID": "CERT-1"}}
+    change = {"status": "active", "custom_fields": {"Certificate ID": "CERT-1"}}
     assert ask(plain, "PATCH", "/api/v2/users/1", change, headers=KEY).status == 204
     (field,) = get(plain, "/api/v2/users/1", KEY)["_data"]["custom_fields"]
     assert (field["name"], field["value"]) == ("Certificate ID", "CERT-1")
@@ -128,7 +128,8 @@ def test_a_test_may_add_endpoints_of_its_own(plain: PlainApi) -> None:
         ("GET", "/api/v2/users", {"headers": KEY, "query": {"filter[last_updated][gte]": "soon"}}, 400),
         ("GET", "/api/v2/course-progress", {"headers": KEY, "query": {"user_id": "1"}}, 400),
         ("PATCH", "/api/v2/users/1", {"headers": KEY, "body": {"certificate": "x"}}, 422),
-        ("PATCH", "/api/v2/users/1", {"headers": KEY, "body": {"custom_fields": ["x"]}}, 422),
+        ("PATCH", "/api/v2/users/1", {"headers": KEY, "body": {"name": "Dana"}}, 422),
+        ("PATCH", "/api/v2/users/1", {"headers": KEY, "body": {"status": "active", "custom_fields": ["x"]}}, 422),
         ("GET", EVENT, {"headers": KEY}, 401),
         ("GET", "/xapi/statements", {"headers": {"Authorization": BASIC["Authorization"]}}, 400),
         ("GET", "/xapi/statements", {"headers": BASIC, "query": {"stored_since": "2026-03-01"}}, 400),

@@ -145,10 +145,27 @@ def test_deleted_records_are_in_queryall_only_and_can_be_counted(salesforce: Sal
     assert send(salesforce, "GET", "/queryAll", q="SELECT Id FROM Contact").body["totalSize"] == 2
 
 
+def test_groups_show_each_value_once_by_names_of_their_own(salesforce: SalesforceStandIn) -> None:
+    salesforce.org.add("Course_Completion__c", Course_Code__c="safety-1", Contact__c=ADA)
+    salesforce.org.add("Course_Completion__c", Course_Code__c="FIRE-2")
+    soql = "SELECT Course_Code__c course, COUNT(Contact__c) learners, COUNT(Id) FROM Course_Completion__c"
+    page = query(salesforce, f"{soql} WHERE Course_Code__c != null GROUP BY Course_Code__c")
+    assert page["totalSize"] == 2
+    assert {(one["course"].casefold(), one["learners"], one["expr0"]) for one in page["records"]} == {
+        ("safety-1", 3, 3),
+        ("fire-2", 0, 1),
+    }
+    assert {one["attributes"]["type"] for one in page["records"]} == {"AggregateResult"}
+    assert query(salesforce, f"{soql} GROUP BY Course_Code__c LIMIT 1")["totalSize"] == 1
+
+
 @pytest.mark.parametrize(
     ("soql", "code"),
     [
         ("", "MALFORMED_QUERY"),
+        ("SELECT Email address FROM Contact", "MALFORMED_QUERY"),
+        ("SELECT COUNT(Id) FROM Contact GROUP", "MALFORMED_QUERY"),
+        ("SELECT Email, Name, COUNT(Id) FROM Contact GROUP BY Email", "MALFORMED_QUERY"),
         ("SELECT FROM Contact", "MALFORMED_QUERY"),
         ("SELECT Id, FROM Contact", "MALFORMED_QUERY"),
         ("SELECT * FROM Contact", "MALFORMED_QUERY"),

@@ -11,7 +11,7 @@ from bridge.core.declared.access import Api
 from bridge.core.declared.bodies import BodyKind, Nested
 from bridge.core.declared.events import EventWords
 from bridge.core.declared.fetch import Fetch
-from bridge.core.declared.polling import Poll
+from bridge.core.declared.listing import Poll
 from bridge.core.declared.proof import Proof
 from bridge.core.declared.reply import ReplyWords
 from bridge.core.declared.settings import SettingName, SettingWords

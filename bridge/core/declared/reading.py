@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from bridge.core import document
 from bridge.core.connector import Connector
 from bridge.core.declared.connector import declare
+from bridge.core.declared.layers import KEY, layered
 from bridge.core.declared.model import Declaration
 from bridge.core.declared.rules import problems
 from bridge.core.document import Document
 from bridge.core.errors import MappingError
-
-KEY: Final = "source"
+from bridge.core.mapping_bundle import gather
 
 
 def declared_in(read: Document) -> Declaration:
@@ -25,18 +25,25 @@ def declared_in(read: Document) -> Declaration:
     return declaration
 
 
-def read_declared(name: str, text: str, file: str, *, taken: Sequence[str] = ()) -> type[Connector[Any]]:
+def read_declared(
+    name: str, text: str, file: str, *, taken: Sequence[str] = (), texts: Callable[[str], str | None] = lambda _: None
+) -> type[Connector[Any]]:
     """Returns the connector that a mapping file declares. Raises MappingError.
 
-    `taken` are the names of settings that every source has already.
+    `taken` are the names of settings that every source has already; `texts` knows the mappings to build on by name.
     """
-    read = document.read(text, file, error=MappingError)
-    declaration = declared_in(read)
-    events = read.at(("events",))
-    made = declare(name, declaration, list(events) if isinstance(events, dict) else [])
+    files = gather(file, text, texts).files
+    documents = layered([document.read(content, place, error=MappingError) for place, content in files])
+    declaration = declared_in(documents[0])
+    made = declare(name, declaration, list(dict.fromkeys(event for one in documents for event in _events(one))))
     doubled = [setting for setting in made.Settings.model_fields if setting in taken]
     if doubled:
         place = (KEY, "settings", doubled[0])
         message = f'source.settings: "{doubled[0]}" is a setting that every source has already. Choose another name.'
-        raise MappingError([read.problem(place, message, key=True)])
+        raise MappingError([documents[0].problem(place, message, key=True)])
     return made
+
+
+def _events(read: Document) -> list[str]:
+    events = read.at(("events",))
+    return list(events) if isinstance(events, dict) else []

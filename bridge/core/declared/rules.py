@@ -19,7 +19,7 @@ from bridge.core.expressions import Expression, Text
 from bridge.core.wording import suggestion
 
 _RECEIVED: Final = ("item", "body", "headers", "query", "settings")
-_LISTED: Final = ("item", "answer", "settings", "since", "now")
+_LISTED: Final = ("item", "outer", "answer", "settings", "since", "now")
 _STEP: Final = ("target", "certificate", "settings", "memo")
 _ANSWERED: Final = (*_STEP, "answer")
 # Where a text stands (numbers and names in between left out) -> what it may start from; the longest beginning counts.
@@ -35,6 +35,9 @@ PLACES: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {
     ("poll", "request"): ("since", "now", "page", "settings"),
     ("poll", "items"): ("answer",),
     ("poll", "pages"): ("answer", "settings"),
+    ("poll", "each", "request"): ("outer", "since", "now", "page", "settings"),
+    ("poll", "each", "items"): ("answer",),
+    ("poll", "each", "pages"): ("answer", "settings"),
     ("poll",): _LISTED,
     ("write_back", "target"): ("event", "data", "certificate", "settings"),
     ("write_back", "title"): ("event", "data", "certificate", "settings", "target"),

@@ -111,6 +111,8 @@ def _field(words: SettingWords) -> tuple[Any, Any]:
 
 def _checker(words: SettingWords) -> Callable[[str], str]:
     def check(value: str) -> str:
+        if value == "" == words.default:
+            return value  # the declaration itself says that it may be empty
         if not value.strip() or len(value) > 500:
             raise ValueError("is empty or too long")
         if words.pattern is not None and not re.fullmatch(words.pattern, value):

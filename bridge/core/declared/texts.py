@@ -19,7 +19,7 @@ Scope = Mapping[str, object]
 Path = tuple[str | int, ...]
 
 NAMES: Final = (
-    "item", "body", "headers", "query", "claims", "answer", "data", "event", "type",
+    "item", "outer", "body", "headers", "query", "claims", "answer", "data", "event", "type",
     "settings", "since", "now", "page", "certificate", "target", "memo",
 )  # fmt: skip
 """Every word that some text of a declaration may start from; `rules` says which where."""
@@ -45,7 +45,7 @@ def worked_out(text: Text | Expression, scope: Scope) -> object:
     except MissingValue as gap:
         raise Unclear(f"{gap.path} is {gap.state}", missing=True) from None
     except ExpressionFailure as failure:
-        raise Unclear(f'"{text.source}" cannot be worked out: {failure}') from None
+        raise Unclear(f'"{text.source}" cannot be worked out: {str(failure).rstrip(".")}') from None
 
 
 def line(text: Text | Expression, scope: Scope, *, longest: int = MAX_VALUE) -> str:

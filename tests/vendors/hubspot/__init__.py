@@ -1,4 +1,4 @@
-"""A stand-in for HubSpot's API: contacts, notes, search, custom events, properties and the account's details.
+"""A stand-in for HubSpot's API: contacts, notes, deals, search, custom events, properties and the account's details.
 
 Built from HubSpot's public documentation (https://developers.hubspot.com/docs/api-reference) and shapes seen in public
 client code; no capture of a live account was at hand. What nobody has documented is a switch or said where it is done.
@@ -16,6 +16,7 @@ from typing import ClassVar, Final
 from vendors.hubspot.account import Account
 from vendors.hubspot.answers import bad_request, error, rate_limited
 from vendors.hubspot.contacts import Contacts
+from vendors.hubspot.deals import Deals
 from vendors.hubspot.notes import Notes
 from vendors.hubspot.objects import Route
 from vendors.hubspot.portal import Portal
@@ -51,6 +52,7 @@ class HubSpotStandIn(StandIn):
         self.scopes = {
             "crm.objects.contacts.read",
             "crm.objects.contacts.write",
+            "crm.objects.deals.read",
             "analytics.behavioral_events.send",
         }
         self.portal = Portal(clock)
@@ -64,7 +66,7 @@ class HubSpotStandIn(StandIn):
         self.used_today = 0
         self._searches: deque[datetime] = deque()
         self._recent: deque[datetime] = deque()
-        crm = (api, [*Contacts(self).routes(), *Notes(self).routes()])
+        crm = (api, [*Contacts(self).routes(), *Notes(self).routes(), *Deals(self).routes()])
         account = Account(self)
         self._routes: list[tuple[str, Iterable[Route]]] = [
             crm,

@@ -40,6 +40,7 @@ class Account:
         """Below the root."""
         return [
             Route("GET", "/account-info/v3/details", None, self.details),
+            Route("POST", "/oauth/v2/private-apps/get/access-token-info", None, self.token_info),
             Route("POST", "/events/v3/send", "analytics.behavioral_events.send", self.send_event),
         ]
 
@@ -62,6 +63,20 @@ class Account:
                 "dataHostingLocation": "na1",
             }
         )
+
+    def token_info(self, call: Call) -> Answer:
+        """POST /oauth/v2/private-apps/get/access-token-info: whose a token is, and what it may do.
+
+        https://developers.hubspot.com/docs/apps/legacy-apps/private-apps/overview
+        """
+        _no_query(call)
+        with refusing(bad_request("Invalid input JSON")):
+            body = json_object(call)
+        if body != {"tokenKey": self._stand_in.token}:
+            refuse("the body is the tokenKey of an app of this account, and nothing else", 404, "NOT_FOUND")
+        portal = self._stand_in.portal
+        scopes = sorted(self._stand_in.scopes)
+        return ok({"userId": 12345, "hubId": portal.id, "appId": portal.app_id, "scopes": scopes})
 
     def list_properties(self, call: Call) -> Answer:
         """GET /crm/v3/properties/contacts."""

@@ -24,7 +24,7 @@ _UNSUBSCRIBABLE: Final = frozenset({"lastmodifieddate", "hs_lastmodifieddate", "
 
 @dataclass
 class Record:
-    """A contact or a note. `properties` holds what is set; "" is a value that was cleared."""
+    """A contact, a note or a deal. `properties` holds what is set; "" is a value that was cleared."""
 
     id: str
     properties: dict[str, str]
@@ -32,7 +32,7 @@ class Record:
     updated_at: datetime
     archived: bool = False
     contact_ids: list[str] = field(default_factory=list)
-    """Of a note: the contacts it hangs on."""
+    """Of a note or a deal: the contacts it hangs on."""
     versions: list[tuple[datetime, dict[str, str]]] = field(default_factory=list)
     """Every state, for the search index that lags behind."""
 
@@ -65,6 +65,7 @@ class Portal:
         self.note_properties: dict[str, Property] = {one.name: one for one in NOTE_PROPERTIES}
         self.contacts: dict[str, Record] = {}
         self.notes: dict[str, Record] = {}
+        self.deals: dict[str, Record] = {}
         self.merged: dict[str, str] = {}
         """Ids that were merged away, and where to."""
         self.sent_events: list[SentEvent] = []
@@ -178,6 +179,12 @@ class Portal:
         self.notes[number] = made
         self._changed(made, "hs_lastmodifieddate", at)
         return made
+
+    def add_deal(self, number: str, contact_ids: list[str]) -> Record:
+        """Creates a deal with contacts."""
+        at = self.now()
+        self.deals[number] = Record(number, {"hs_object_id": number}, at, at, contact_ids=contact_ids)
+        return self.deals[number]
 
     def change_note(self, note: Record, **properties: str) -> None:
         """Changes the properties of a note."""

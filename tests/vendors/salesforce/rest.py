@@ -103,6 +103,9 @@ class Rest:
     def _queried(self, ask: Ask, *, deleted: bool) -> Result:
         query = read_query(ask.query.get("q", ""))
         selecting = Selecting(self.org, query, ask.version)
+        if query.grouped:
+            groups = selecting.groups()
+            return Result(200, {"totalSize": len(groups), "done": True, "records": groups})
         rows = selecting.found(deleted=deleted)
         if not query.fields:
             return Result(200, {"totalSize": len(rows), "done": True, "records": []})

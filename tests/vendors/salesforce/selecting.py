@@ -49,8 +49,29 @@ class Selecting:
         rows = [row for row in source if (deleted or not row["IsDeleted"]) and test(row)][::-1]
         for path, descends, last in reversed(query.order):
             self._sort(rows, path, descends, last)
-        end = None if query.limit is None else query.offset + query.limit
-        return rows[query.offset : end]
+        return rows if query.grouped else self._cut(rows)
+
+    def _cut(self, found: list[Any]) -> list[Any]:
+        end = None if self._query.limit is None else self._query.offset + self._query.limit
+        return found[self._query.offset : end]
+
+    def groups(self) -> list[dict[str, Any]]:
+        """Returns what a query with GROUP BY shows: a record for each group of equal values. Raises SalesforceError."""
+        together: dict[tuple[Any, ...], list[Row]] = {}
+        for row in self.found():
+            together.setdefault(tuple(self._value(row, path) for path in self._query.grouped), []).append(row)
+        return self._cut([self._group(rows) for rows in together.values()])
+
+    def _group(self, rows: list[Row]) -> dict[str, Any]:
+        answer: dict[str, Any] = {"attributes": {"type": "AggregateResult"}}
+        unnamed = iter(range(len(self._query.columns)))
+        for one in self._query.columns:
+            if one.counts:
+                filled = sum(self._raw(row, one.path) is not None for row in rows)
+                answer[one.alias or f"expr{next(unnamed)}"] = filled
+            else:
+                answer[one.alias or one.path[-1]] = shown(self._raw(rows[0], one.path))
+        return answer
 
     def shown(self, row: Row) -> dict[str, Any]:
         """Returns one record as the answer has it: the fields in the order asked for, other records inside."""
@@ -115,13 +136,16 @@ class Selecting:
         return field, target, self._org.rows[target.name].get(row[field.name] or "")
 
     def _value(self, row: Row, path: Path) -> Any:
+        return _folded(self._raw(row, path), self._field(path))
+
+    def _raw(self, row: Row, path: Path) -> Any:
         kind, found = self._kind, row
         for name in path[:-1]:
             _, kind, other = self._step(kind, found, name)
             if other is None:
                 return None
             found = other
-        return _folded(found[self._own(kind, path[-1]).name], self._field(path))
+        return found[self._own(kind, path[-1]).name]
 
     def _sort(self, rows: list[Row], path: Path, descends: bool, nulls_last: bool) -> None:
         self._filterable(path, "sorted")

@@ -1,7 +1,7 @@
 """Reads the small part of SOQL that pollers and look-ups write, and refuses everything else as Salesforce would.
 
 https://developer.salesforce.com/docs/atlas.en-us.soql_sosl.meta/soql_sosl/sforce_api_calls_soql_select.htm
-Aggregates but COUNT(), subqueries, date words such as TODAY and the like are refused because nothing here reads them.
+Other aggregates than COUNT, subqueries, date words such as TODAY and the like are refused: nothing here reads them.
 """
 
 from __future__ import annotations
@@ -48,6 +48,15 @@ class Together:
 Condition = Comparison | Together
 
 
+@dataclass(frozen=True)
+class Column:
+    """What a query shows: a field, or how many records of a group have one; by a name of its own or the field's."""
+
+    path: Path
+    alias: str | None
+    counts: bool
+
+
 @dataclass
 class Query:
     """One query, read but not yet compared with the org."""
@@ -56,6 +65,9 @@ class Query:
     """Empty for COUNT()."""
     source: str
     where: Condition | None = None
+    grouped: list[Path] = field(default_factory=list)
+    columns: Sequence[Column] = ()
+    """Of a query with GROUP BY."""
     order: list[tuple[Path, bool, bool]] = field(default_factory=list)
     """Field, whether it descends, whether nulls come last."""
     limit: int | None = None
@@ -80,7 +92,9 @@ _CONSTANTS: Final = {
     "null": Value("null", None),
 }
 _COMPARE: Final = frozenset({"=", "!=", "<>", "<", "<=", ">", ">="})
-_WORDS: Final = frozenset({"select", "from", "where", "and", "or", "not", "in", "like", "order", "by", "limit"})
+_WORDS: Final = frozenset(
+    {"select", "from", "where", "and", "or", "not", "in", "like", "group", "order", "by", "limit"}
+)
 
 
 @dataclass(frozen=True)
@@ -161,14 +175,17 @@ class _Reader:
 
     def query(self) -> Query:
         self._expect("select")
-        fields = [] if self._accept("count", "(", ")") else self._list(self._path)
+        columns = [] if self._accept("count", "(", ")") else self._list(self._column)
         self._expect("from")
         source = self._path()
         if len(source) != 1:
             _malformed(f"{'.'.join(source)} is no object")
-        query = Query(fields, source[0])
+        query = Query([one.path for one in columns], source[0], columns=columns)
         if self._accept("where"):
             query.where = self._conditions()
+        if self._accept("group", "by"):
+            query.grouped = self._list(self._path)
+        _check_groups(query)
         if self._accept("order", "by"):
             query.order = self._list(self._order)
         if self._accept("limit"):
@@ -178,6 +195,14 @@ class _Reader:
         if self._next < len(self._parts):
             self._wrong(self._take())
         return query
+
+    def _column(self) -> Column:
+        counts = self._accept("count", "(")
+        path = self._path()
+        if counts:
+            self._expect(")")
+        alias = None if self._peek() in (",", "from") else self._path()[0]
+        return Column(path, alias, counts)
 
     def _list(self, one: Any) -> list[Any]:
         found = [one()]
@@ -250,6 +275,17 @@ class _Reader:
             return Value("string", unquoted(part.text, pattern=pattern))
         except ValueError as error:
             _malformed(str(error))
+
+
+def _check_groups(query: Query) -> None:
+    """Names of one's own are for groups only, and what is neither grouped by nor counted has no place in one."""
+    grouped = [".".join(path).casefold() for path in query.grouped]
+    for one in query.columns:
+        name = ".".join(one.path)
+        if grouped and not one.counts and name.casefold() not in grouped:
+            _malformed(f"Field must be grouped or aggregated: {name}")
+        if not grouped and (one.counts or one.alias is not None):
+            _malformed(f"unexpected token: '{one.alias or name}'")
 
 
 def unquoted(text: str, *, pattern: bool) -> str:
