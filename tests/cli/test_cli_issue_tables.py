@@ -96,8 +96,7 @@ def test_a_row_that_was_held_gets_another_try_when_the_mapping_was_mended(harbou
     mapping.write_text(good + "events: {row: {completion: {name: Bruce Lee}}}\n")
     issue(harbour, table)
     assert harbour.issued() == ["Bruce Lee", "Nora Berg"]
-    (one,) = [one for one in harbour.json("events", "list") if one["state"] != "done"] or [None]  # type: ignore[union-attr]
-    assert one is None
+    assert harbour.json("events", "list", "--state", "held") == []
 
 
 def test_a_held_row_that_is_tried_again_without_mail_sends_none(harbour: Harbour, table: Path) -> None:
@@ -205,4 +204,4 @@ def test_hostile_cells_stay_text(harbour: Harbour, table: Path) -> None:
     said = issue(harbour, table)
     assert "49" not in said
     assert not set(said) & set("\x1b\x07")
-    assert any("{{ 7*7 }}" in name for name in harbour.issued()) or "held" in said
+    assert all("{{ 7*7 }}" in name or name.startswith("=cmd") for name in harbour.issued())

@@ -95,6 +95,12 @@ def test_what_came_without_a_date_at_the_first_contact_can_be_chosen_and_keeps_i
     assert (event["id"], event["state"]) == (1, "done")
 
 
+def test_what_came_by_itself_and_was_older_is_issued_without_mail_on_request(grown: Harbour) -> None:
+    assert arrives(grown, grown.vendor.completed(1, grown.vendor.completions[0])) == 200
+    grown.says("past", "harbour", *SINCE, "--issue", str(numbers(grown)["Maria Silva"]), "--no-mail", "--yes")
+    assert (grown.issued(), grown.mails()) == (["Maria Silva"], 0)
+
+
 def test_what_came_by_two_ways_is_offered_once_and_no_more_when_one_was_issued(grown: Harbour) -> None:
     (said,) = grown.vendor.completions[:1]
     for number in (1, 2):

@@ -154,6 +154,7 @@ def test_after_that_neither_poll_nor_webhook_issues_again_or_brings_the_person_b
     assert site.poll().new == ()
     site.told(site.vendor.completed(1, said))
     site.told(site.vendor.completed(2, said))
+    assert_forgotten(site)
     forget(site)
     forget(site, "d-2")
     assert {hit.certificate.state for hit in site.rig.certificates()} == {"erased"}

@@ -70,6 +70,7 @@ def test_a_new_key_for_the_api_is_used_at_the_next_call(site: Site, keys: Path) 
     site.rig.wait(lambda: site.source.connector.settings.api_key.get_secret_value() == "the-new-api-key-8888")
     site.told(site.vendor.completed(2, site.vendor.complete("2", AT)))
     assert site.vendor.learners["2"]["certificate"]
+    assert site.vendor.refused == [], "the old key was not even tried"
 
 
 def test_only_secrets_are_taken_over_before_the_next_start(site: Site, keys: Path) -> None:
