@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bridge.app import mapping_files, mapping_texts, read_config
-from bridge.config import Config, SourceConfig, live_refusals, shipped_mapping
+from bridge.config import Config, SourceConfig, live_refusals, mappings_to_extend, shipped_mapping
+from bridge.config.declared import mappings_folder
 from bridge.core import document
 from bridge.core.errors import ConfigError, MappingError, Problem
 from bridge.core.mapping import CourseListing
@@ -46,13 +47,13 @@ def problems(path: Path, environ: Mapping[str, str]) -> list[Problem]:
     found: list[Problem] = []
     templates: set[str] = {"classic"}
     folder = path.parent / "templates"
-    texts: Callable[[str], str | None] = shipped_mapping
     try:
         config = read_config(path, environ)
         files, folder, texts = mapping_files(config), config.templates, mapping_texts(config)
     except ConfigError as error:
         found += error.problems
-        files = _guessed_files(path)
+        texts = mappings_to_extend(mappings_folder(path))
+        files = _guessed_files(path, texts)
     for file in files.values():
         try:
             templates |= {course.template for course in read_mapping(file, texts).courses()}
@@ -63,22 +64,23 @@ def problems(path: Path, environ: Mapping[str, str]) -> list[Problem]:
             found += check_template(load_template(name, folder))
         except ConfigError as error:
             found += error.problems
-    return found
+    # What is wrong in a declaration is wrong for the configuration and for the mapping.
+    return list(dict.fromkeys(found))
 
 
-def _guessed_files(path: Path) -> dict[str, MappingFile]:
+def _guessed_files(path: Path, texts: Callable[[str], str | None]) -> dict[str, MappingFile]:
     """Returns the mappings that a broken configuration names, as far as it can be read: they are looked at too."""
     try:
         written = document.read(path.read_bytes(), path.name)
     except (OSError, ConfigError):
         return {}
-    sources, folder = written.at(("sources",)), written.at(("mappings",)) or "mappings"
+    sources = written.at(("sources",))
     files = {}
     for name, block in sources.items() if isinstance(sources, dict) else ():
         connector, mapping = (block.get(key) if isinstance(block, dict) else None for key in ("connector", "mapping"))
-        if isinstance(connector, str) and isinstance(mapping, str) and isinstance(folder, str):
-            file = path.parent / folder / mapping
-            if shipped_mapping(connector) is not None and file.is_file():
+        if isinstance(connector, str) and isinstance(mapping, str):
+            file = mappings_folder(path) / mapping
+            if texts(connector) is not None and file.is_file():
                 files[name] = MappingFile(name, connector, file)
     return files
 
@@ -94,11 +96,15 @@ def _checked(config: Config, source: SourceConfig, mapping: CompiledMapping) -> 
         name=source.name,
         connector=source.connector,
         mode=source.mode,
-        mapping=source.mapping or f"{source.connector} (as shipped)",
+        mapping=source.mapping or _own_mapping(source.connector),
         courses=courses,
         warnings=list(_warnings(config, source, mapping, courses)),
         before_live=_before_live(config, source),
     )
+
+
+def _own_mapping(connector: str) -> str:
+    return f"{connector}.yaml" if shipped_mapping(connector) is None else f"{connector} (as shipped)"
 
 
 def _before_live(config: Config, source: SourceConfig) -> list[str]:

@@ -57,10 +57,14 @@ def _say_problems(error: ConfigError) -> None:
 
 def _say(message: str) -> None:
     first, *rest = message.splitlines() or [""]
-    indent = first[: len(first) - len(first.lstrip())]
-    # What is to be pasted into a YAML file means something else without its spaces.
-    more = (f"{indent}  {' ' * (len(line) - len(line.lstrip(' ')))}{one_line(line)}" for line in rest)
+    indent = _indent(first)
+    # Lines to be copied into a file keep their own indentation.
+    more = (f"{indent}  {_indent(line)}{one_line(line)}" for line in rest)
     click.echo("\n".join([indent + one_line(first), *more]), err=True)
+
+
+def _indent(line: str) -> str:
+    return " " * (len(line) - len(line.lstrip(" ")))
 
 
 def report(error: Exception) -> str:

@@ -34,7 +34,7 @@ def init(folder: Path, connectors: tuple[str, ...]) -> None:
             near = suggestion(name, list(known))
             raise click.UsageError(f"There is no connector {name!r}{near or '.'} There are: {', '.join(known)}.")
     written = write_starter(folder, known, connectors)
-    for name, text in schema_texts().items():
+    for name, text in schema_texts(known).items():
         write_text(folder / name, text)
         written.append(folder / name)
     _say_next(folder, written)

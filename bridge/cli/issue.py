@@ -81,7 +81,7 @@ def _source(bridge: Bridge, mapping: str) -> str:
     able = [name for name, source in bridge.sources.items() if source.connector.reads_tables]
     for name in able:
         file = bridge.config.mapping_path(name)
-        if mapping == name or (file is not None and _is(mapping, file)):
+        if mapping == name or (file is not None and _is(mapping, file, bridge.config.mappings.parent)):
             return name
     if mapping in bridge.sources:
         kind = bridge.sources[mapping].connector.title
@@ -93,17 +93,15 @@ def _source(bridge: Bridge, mapping: str) -> str:
     raise ConfigError(f"No source uses {mapping}{near or '.'} {_sources_for_tables(bridge, able, mapping)}")
 
 
-def _is(written: str, file: Path) -> bool:
-    """Tells whether this names that mapping file: by its name, or by a path that leads to it."""
+def _is(written: str, file: Path, folder: Path) -> bool:
+    """Tells whether this names that mapping file: by its name, or by a path from here or from the configuration."""
     if Path(written).name == written:
         return written in (file.name, file.stem)
-    return Path(written).resolve() == file.resolve()
+    return file.resolve() in (Path(written).resolve(), (folder / written).resolve())
 
 
 def _sources_for_tables(bridge: Bridge, able: list[str], mapping: str) -> str:
-    if able:
-        return f"--map names one of the sources for tables ({', '.join(able)}), or its mapping file."
-
+    known = f"--map names one of the sources for tables ({', '.join(able)}), or its mapping file. " if able else ""
     from bridge.config import discover_connectors
 
     # A configuration without such a source knows no such connector; look at all that are installed.
@@ -111,8 +109,8 @@ def _sources_for_tables(bridge: Bridge, able: list[str], mapping: str) -> str:
     named = Path(mapping).stem.lower() if mapping not in bridge.sources else "lists"
     stem = re.sub(r"[^a-z0-9]+", "-", named).strip("-")[:40] or "lists"
     return (
-        "There is no source for tables yet. Add one to the configuration under sources:, and its mapping file:\n"
-        f"  {stem}:\n    connector: {kinds[0] if kinds else '...'}\n    mapping: {stem}.yaml"
+        f"{known or 'There is no source for tables yet. '}Add one to the configuration under sources:, and its mapping "
+        f"file:\n  {stem}:\n    connector: {kinds[0] if kinds else '...'}\n    mapping: {stem}.yaml"
     )
 
 

@@ -110,19 +110,22 @@ def _check(bridge: Bridge, source: str, setting: str, value: str) -> None:
     before = _complaints(settings, {})
     new = [one for one in _complaints(settings, {setting: value}) if one not in before]
     if new:
-        raise BridgeError(f"{setting}: {new[0]}. Nothing was changed.")
+        raise BridgeError(f"{new[0]} Nothing was changed.")
 
 
 def _complaints(settings: ConnectorSettings, changes: dict[str, str]) -> list[str]:
-    """Returns what is wrong with settings; in words that quote no value."""
+    """Returns what is wrong with settings, in words that show no secret."""
     from pydantic import ValidationError
 
-    fields = type(settings).model_fields
-    values = {info.alias or name: getattr(settings, name) for name, info in fields.items()}
+    from bridge.core.wording import complaints
+
+    kind = type(settings)
+    values = {info.alias or name: getattr(settings, name) for name, info in kind.model_fields.items()}
+    values |= {kind.model_fields[name].alias or name: text for name, text in changes.items()}
     try:
-        type(settings).model_validate(values | {fields[name].alias or name: text for name, text in changes.items()})
+        kind.model_validate(values)
     except ValidationError as failure:
-        return [f"{'.'.join(map(str, one['loc']))} {one['msg']}".strip() for one in failure.errors(include_input=False)]
+        return [one.message for one in complaints(failure, kind, data=values, written=values)]
     return []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, Final
 
 from bridge.config.forms import SOURCE_NAME
 from bridge.config.models import SourceBlock
+from bridge.core import document
 from bridge.core.connector import Connector
 from bridge.core.document import MAX_BYTES
 from bridge.core.errors import ConfigError, Mark, Problem
@@ -66,6 +68,33 @@ def declared_by_admin(
 
     file = f"{folder.name}/{name}.yaml"
     return read_declared(name, text, file, taken=TAKEN, texts=mappings_to_extend(folder))
+
+
+def with_declared(
+    path: Path, installed: Mapping[str, type[Connector[Any]]]
+) -> tuple[dict[str, type[Connector[Any]]], list[Problem]]:
+    """Returns the connectors, with those that the mappings of a configuration declare, and what is wrong in these.
+
+    `path` is that of the configuration, which need not be right, nor there.
+    """
+    folder = mappings_folder(path)
+    found, problems = dict(installed), list[Problem]()
+    for name in names_in(folder):
+        try:
+            made = declared_by_admin(folder, name, installed)
+        except ConfigError as refusal:
+            problems += refusal.problems
+        else:
+            found |= {name: made} if made is not None else {}
+    return found, problems
+
+
+def mappings_folder(path: Path) -> Path:
+    """Returns the folder of mappings that the configuration at a path names, as far as it can be read."""
+    named: object = None
+    with contextlib.suppress(OSError, ConfigError):
+        named = document.read(path.read_bytes(), path.name).at(("mappings",))
+    return path.parent / Path(named if isinstance(named, str) else "mappings").expanduser()
 
 
 def names_in(folder: Path) -> list[str]:

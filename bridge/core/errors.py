@@ -16,7 +16,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from bridge.core.models import SourceEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,11 @@ class HeldError(BridgeError):
     """A person has to decide before this can go on."""
 
     code = "held"
+
+    def __init__(self, message: str = "", *, code: str | None = None, record: SourceEvent | None = None) -> None:
+        """`record`: the completed event that counts once a person releases it from a hold with this code."""
+        super().__init__(message, code=code)
+        self.record = record
 
 
 class PermanentError(BridgeError):

@@ -331,12 +331,28 @@ class MappingFile(Section):
     )
 
 
+_BUILT_ON: Final = (
+    "Declaration",
+    "Webhook",
+    "Api",
+    "BasicLogin",
+    "ClientCredentials",
+    "RateWords",
+    "Fetch",
+    "Poll",
+    "Each",
+)
+"""Groups of a declaration; in one that builds on another, each holds no more than what differs."""
+
+
 def schema() -> dict[str, Any]:
     """Returns the JSON Schema of mapping files, for editors that complete and check while typing."""
     made: dict[str, Any] = _without_null(MappingFile.model_json_schema())
     made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     made["title"] = "certbridge mapping"
     made["properties"]["courses"]["additionalProperties"] = _ENTRY_SCHEMA
+    for part in _BUILT_ON:
+        made["$defs"][part].pop("required", None)
     for part in ("EventMapping", "CourseRules", "CourseEntry"):
         for rule in Rules.model_fields:
             block = made["$defs"][part]["properties"][rule]

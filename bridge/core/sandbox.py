@@ -137,9 +137,10 @@ def _strict(transform: Transform) -> Callable[..., object]:
             if isinstance(item, str) and len(item) > MAX_TEXT:
                 raise ExpressionFailure(f"it gives a transform a text of more than {MAX_TEXT:,} characters.")
         try:
-            return transform.function(value, *arguments, **options)
+            found = transform.function(value, *arguments, **options)
         except TypeError:
             raise ExpressionFailure(f'the transform "{transform.name}" cannot read {kind(value)}.') from None
+        return Missing(f"what {transform.name} looks for") if found is None else found
 
     return apply
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 from typing import Final
 
 from bridge.core.connector import ApiResponse
 from bridge.core.errors import PayloadError, PermanentError, TemporaryError
 from bridge.core.payload import read_json
-from bridge.core.retry import check_status, retry_after
+from bridge.core.retry import check_status, reset_after
 
 # Stays wrong until a person acts.
 _PERMANENT: Final = MappingProxyType(
@@ -30,7 +26,7 @@ def check(response: ApiResponse) -> None:
     too), with the wait Thinkific asks for; PermanentError otherwise.
     """
     if response.status == 429:
-        wait = reset_seconds(response.headers)
+        wait = reset_after(response.headers, ("RateLimit-Reset", "X-RateLimit-Reset"))
         raise TemporaryError("Thinkific asks to slow down (120 requests a minute).", code="http_429", retry_after=wait)
     if response.status in _PERMANENT:
         said = complaint(response.body)
@@ -53,34 +49,6 @@ def complaint(body: bytes) -> str:
     else:
         parts = [_joined(errors)]
     return "; ".join(part for part in parts if part)[:300]
-
-
-def reset_seconds(headers: Mapping[str, str], *, now: datetime | None = None) -> float | None:
-    """Reads `Retry-After`, or `RateLimit-Reset`: seconds from now, or an absolute time in seconds or milliseconds.
-
-    `now` is by default the `Date` of the answer, so that a wrong clock on either side does not matter.
-    """
-    plain = retry_after(headers, now=now)
-    if plain is not None:
-        return plain
-    try:
-        value = float(headers.get("ratelimit-reset") or headers.get("x-ratelimit-reset") or "nan")
-    except ValueError:
-        return None
-    if not math.isfinite(value) or value < 0:
-        return None
-    if value < 1e8:  # three years: nobody asks to wait that long, so larger numbers are times
-        return value
-    moment = value / 1000 if value > 1e11 else value
-    return max(0.0, moment - (now or _date(headers)).timestamp())
-
-
-def _date(headers: Mapping[str, str]) -> datetime:
-    try:
-        moment = parsedate_to_datetime(headers.get("date", ""))
-    except (ValueError, OverflowError):
-        return datetime.now(UTC)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _joined(value: object) -> str:

@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 import structlog
+from cli_harbour import Harbour, make_harbour
 from cli_school import HOSTILE, School, completed, make_school
+from flow.harbour_site import installed
+from flow.lending import Lent
+from vendors.harbour_lms import HarbourStandIn
+
+import bridge.app
+from bridge.issuing.renderer import Renderer
 
 
 @pytest.fixture
@@ -51,3 +58,24 @@ def logging_as_before() -> Iterator[None]:
     root.handlers[:] = before
     root.setLevel(level)
     structlog.reset_defaults()
+
+
+@pytest.fixture
+def vendor() -> Iterator[HarbourStandIn]:
+    """Harbour LMS, the platform of the stranger's connector, which is installed."""
+    with installed(), HarbourStandIn() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def renderer() -> Iterator[Renderer]:
+    """Real rendering processes; starting them for every command would take longer than the commands."""
+    with Renderer(workers=1) as made:
+        yield made
+
+
+@pytest.fixture
+def harbour(tmp_path: Path, vendor: HarbourStandIn, renderer: Renderer, monkeypatch: pytest.MonkeyPatch) -> Harbour:
+    """A school with Harbour as its source, live, and one for tables; nothing has happened yet."""
+    monkeypatch.setattr(bridge.app, "_renderer", lambda config: Lent(renderer))
+    return make_harbour(tmp_path / "school", vendor)

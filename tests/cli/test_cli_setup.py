@@ -142,6 +142,46 @@ def test_a_schema_can_be_printed(school: School) -> None:
     assert "courses" in json.loads(school.certbridge("schema", "--stdout", "mapping.schema.json").stdout)["properties"]
 
 
+ACME = """\
+extends: zapier
+source:
+  title: Acme LMS
+  settings: {site: {description: The site of the school., example: north}}
+"""
+
+
+def declared(school: School, text: str = ACME) -> School:
+    """Declares a kind of source, and sets up a source of it that has no mapping of its own."""
+    (school.folder / "mappings" / "acme.yaml").write_text(text)
+    source = "  north: {connector: acme, site: north, header_token: a-token-of-the-north}\n"
+    school.config.write_text(school.config.read_text() + source)
+    return school
+
+
+def test_the_schema_knows_the_admins_own_declarations(school: School) -> None:
+    made = json.loads(declared(school).certbridge("schema", "--stdout", "config").stdout)
+    sources = made["properties"]["sources"]["additionalProperties"]
+    assert "acme" in sources["properties"]["connector"]["enum"]
+    assert made["$defs"]["source-acme"]["properties"]["site"]["description"] == "The site of the school."
+
+
+def test_the_schema_of_everything_else_is_written_where_a_declaration_is_wrong(school: School) -> None:
+    declared(school, ACME.replace("title:", "titel:"))
+    result = school.certbridge("schema")
+    assert result.exit_code == 1
+    assert "mappings/acme.yaml:3:3" in result.stderr
+    assert "did you mean title?" in result.stderr
+    made = json.loads((school.folder / "config.schema.json").read_text())
+    assert "thinkific" in made["properties"]["sources"]["additionalProperties"]["properties"]["connector"]["enum"]
+
+
+def test_check_names_the_file_that_an_admin_declared_a_source_in(school: School) -> None:
+    result = declared(school).certbridge("check", columns=200)
+    assert result.exit_code == 0, result.output
+    assert "acme.yaml" in result.output
+    assert "as shipped" not in result.output
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -10,6 +10,7 @@ from fake_lms import CONNECTORS, MINIMAL
 
 from bridge.app import mapping_files, mapping_texts, read_config
 from bridge.config import Config, load, schemas
+from bridge.config.declared import shipped_connector, shipped_declarations
 from bridge.config.example import source_lines
 from bridge.core.declared import DeclaredConnector
 from bridge.core.errors import ConfigError, MappingError
@@ -79,6 +80,17 @@ def test_the_example_and_the_schema_follow_from_the_declaration(place: Path) -> 
     assert "    school: north" in text
     assert "    header_token: ${ACME_HEADER_TOKEN}" in text
     assert "header_token_file" in str(schemas({"acme": connector}))
+
+
+@pytest.mark.parametrize("name", shipped_declarations())
+def test_every_shipped_declaration_can_be_set_up_with_its_defaults(place: Path, name: str) -> None:
+    settings = ""
+    for setting, info in shipped_connector(name).Settings.model_fields.items():
+        if info.is_required() or info.default is None:
+            settings += f"    {setting}: {(info.examples or ['a-value-of-some-length'])[0]}\n"
+    (place / "config.yaml").write_text(f"{MINIMAL}sources:\n  school:\n    connector: {name}\n{settings}")
+    config = read_config(place / "config.yaml", {})
+    assert config.connectors[name](config.sources["school"].settings).name == name
 
 
 def test_its_settings_are_checked_like_those_of_every_source(place: Path) -> None:

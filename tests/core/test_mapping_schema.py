@@ -45,3 +45,9 @@ def test_takes_numbers_where_text_is_meant_and_one_line_courses() -> None:
     assert {"const": "none", "description": "Nothing inherited counts."} in (
         made["$defs"]["CourseRules"]["properties"]["skip_if"]["anyOf"]
     )
+
+
+def test_a_declaration_that_builds_on_another_holds_what_differs() -> None:
+    source = schema()["$defs"]["Declaration"]
+    assert "required" not in source
+    assert source["additionalProperties"] is False

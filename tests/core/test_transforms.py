@@ -251,6 +251,9 @@ def test_find_chooses_the_entry_of_a_list_by_one_of_its_items() -> None:
         find("Team", "name", "Team")
     found = compile_text("{{ (data | find('name', 'Squad')).value | default('none') }}", ("data",))
     assert found.value({"data": entries}) == "none"
+    assert compile_text("{{ (data | find('name', 'Squad')) is defined }}", ("data",)).value({"data": entries}) is False
+    with pytest.raises(MissingValue, match="what find looks for is missing"):
+        compile_text("{{ data | find('name', 'Squad') }}", ("data",)).value({"data": entries})
 
 
 def test_lookup_replaces_or_says_what_is_missing() -> None:

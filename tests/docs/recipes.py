@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
-from bridge.app import shipped_mapping
 from bridge.config import Config, discover_connectors, load
+from bridge.config.declared import shipped_mapping
 from bridge.core.connector import Connector
 from bridge.core.mapping import Defaults, Mapping, compile_mapping, gather
 from bridge.core.models import InboundRequest, Outcome, SourceEvent

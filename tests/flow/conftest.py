@@ -11,6 +11,7 @@ import structlog
 from flow.harbour_site import Site, site_on
 from flow.lending import Lent, live, rig
 from flow.rig import Rig, build
+from vendors.plain_api import PlainApi
 
 import bridge.app
 from bridge.issuing.renderer import Renderer
@@ -48,6 +49,13 @@ def _quiet_logs() -> Iterator[None]:
     root.handlers[:] = before
     root.setLevel(level)
     structlog.reset_defaults()
+
+
+@pytest.fixture
+def plain() -> Iterator[PlainApi]:
+    """A vendor of plain APIs."""
+    with PlainApi() as api:
+        yield api
 
 
 @pytest.fixture

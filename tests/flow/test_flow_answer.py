@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from flow.rig import Answer, Rig
 
 from bridge.core import certificate_id
+from bridge.core.models import State
 from bridge.flow import answer as answering
 from bridge.store import sources
 
@@ -113,3 +116,19 @@ def test_too_many_who_wait_are_answered_at_once(rig: Rig, monkeypatch: Any) -> N
         assert send(rig).status == 202
         for release in taken:
             release()
+
+
+def test_the_guide_shows_the_answer_as_it_is_given(rig: Rig) -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "connect" / "zapier.md").read_text(encoding="utf-8")
+    sent, shown = (json.loads(block) for block in re.findall(r"```json\n(.*?)```", guide, re.DOTALL))
+    assert sent.keys() <= FIELDS.keys() | {"event"}
+    with_zap(rig)
+    with rig.running():
+        said = send(rig).json()
+        assert shown.keys() <= said.keys()
+        assert {key: said[key] for key in ("outcome", "status", "test")} == {
+            key: shown[key] for key in ("outcome", "status", "test")
+        }
+    told = set(re.findall(r"^\| `(\w+)` \| ", guide.partition("## B.")[2].partition("## C.")[0], re.MULTILINE))
+    assert {state.value for state in State} - {"ready", "running", "retrying", "cancelled"} <= told
+    assert {"issued", "revoked", "processing"} <= told

@@ -135,14 +135,14 @@ def test_case_05_a_webhook_that_got_lost_is_found_by_the_poll_and_told_as_reconc
 
 @WAYS
 def test_webhook_and_poll_in_any_order_and_a_restart_make_one_certificate(
-    any_rig: Rig, monkeypatch: pytest.MonkeyPatch, way: dict[str, Any]
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, way: dict[str, Any]
 ) -> None:
-    with moodle(any_rig, monkeypatch, **way, since="2026-11-22") as site:
-        with site.running() as rig:
+    with moodle(rig, monkeypatch, **way, since="2026-11-22") as site:
+        with site.running():
             heard(site, JOSE)
             polled = site.poll()
             assert (len(polled.new), polled.known) == (1, 1)
-        with site.running() as rig:
+        with site.running():
             heard(site, LI, 3)
             assert rig.events()[-1].code == "already_issued"
             assert site.poll().new == ()

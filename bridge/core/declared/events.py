@@ -68,7 +68,7 @@ class Cutter:
             event_id=_short(_id(self.words.id, scope)) or f"sha256:{_digest(data)}",
             event_type=event_type,
             data=data,
-            skip=self.not_wanted.get(event_type) or self._ignored(scope, hold=False),
+            skip=self.not_wanted.get(event_type) or self._ignored(scope),
             **self._who_what_when(scope),
         )
 
@@ -79,8 +79,9 @@ class Cutter:
         keys = tuple(dict.fromkeys((*event.keys, *found.pop("keys"))))
         # What the first look found stays: an id that changes with the vendor's answer would be another learner.
         kept = {name: getattr(event, name) or value for name, value in found.items()}
-        update = {**kept, "keys": keys, "data": data, "skip": self._ignored(scope, hold=True)}
-        return event.model_copy(update=update)
+        record = event.model_copy(update={**kept, "keys": keys, "data": data, "skip": self._ignored(scope)})
+        self._hold_unclear(scope, record)
+        return record
 
     def _scope(self, data: JsonObject, event_type: str) -> Scope:
         return {"data": data, "type": event_type, "settings": self.settings}
@@ -94,19 +95,27 @@ class Cutter:
             "occurred_at": _moment(self.words.occurred_at, scope),
         }
 
-    def _ignored(self, scope: Scope, *, hold: bool) -> str | None:
+    def _ignored(self, scope: Scope) -> str | None:
+        """Returns the reason of the first rule that surely fits."""
         for rule in self.words.ignore:
             try:
                 if rule.when.holds(scope):
                     return rule.because
-            except Unclear as unclear:
-                if hold:
-                    raise HeldError(
-                        f'Whether this event is to be ignored ("{rule.because}") cannot be told: {unclear}. If that '
-                        "is normal, the declaration of this source should say so with default(...).",
-                        code="ignore_unclear",
-                    ) from None
+            except Unclear:
+                continue
         return None
+
+    def _hold_unclear(self, scope: Scope, record: SourceEvent) -> None:
+        for rule in self.words.ignore if record.skip is None else ():
+            try:
+                rule.when.holds(scope)
+            except Unclear as unclear:
+                raise HeldError(
+                    f'Whether this event is to be ignored ("{rule.because}") cannot be told: {unclear}. If it is not, '
+                    "release it; if that is normal, the declaration of this source should say so with default(...).",
+                    code="ignore_unclear",
+                    record=record,
+                ) from None
 
 
 def elements(value: object, items: Expression | None) -> list[JsonObject]:
