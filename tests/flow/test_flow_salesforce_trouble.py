@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from flow.rig import Rig
-from flow.rig_salesforce import ADA, BEN, BENS_RECORD, OBJECT, RECORD, TOKEN, WRITE_BACK, Crm, connected
+from flow.rig_salesforce import ADA, BEN, BENS_RECORD, DONE_AT, OBJECT, RECORD, TOKEN, WRITE_BACK, Crm, connected
 from vendors.faults import Mode
 
 from bridge.core import certificate_id
@@ -201,6 +201,23 @@ def test_what_was_written_but_could_not_be_read_back_is_not_written_again(crm: C
     assert len(crm.tasks()) == 1
     crm.tried_again()
     crm.assert_one_of_each()
+
+
+def test_a_write_that_comes_late_leaves_the_number_of_the_renewal_in_the_record(crm: Crm) -> None:
+    crm.faults.next(1, "503-html-bare", writes)
+    told(crm, Completed_At__c=DONE_AT.replace(month=2))
+    told(crm)
+    old, new = crm.rig.certificates()
+    crm.tried_again()
+    number = certificate_id.grouped(new.certificate.id)
+    assert crm.record()["Certificate_Id__c"] == number
+    assert crm.record()["Certificate_URL__c"].endswith(number)
+    assert {row.state for row in crm.write_backs()} == {State.DONE, State.IGNORED}, crm.rig.story()
+    assert len(crm.tasks()) == len(crm.org.content_versions) == 2
+    # Somebody takes the older one back: the newer one stays.
+    crm.revoke(old.certificate.id)
+    assert crm.record()["Certificate_Id__c"] == number
+    assert len(crm.tasks()) == 3
 
 
 def test_case_17_a_locked_record_is_tried_again_and_its_task_is_not_made_twice(crm: Crm) -> None:
