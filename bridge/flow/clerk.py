@@ -18,7 +18,7 @@ from bridge.core.errors import (
     UnconfirmedError,
 )
 from bridge.core.mapping import Defaults, waived
-from bridge.core.models import Completion, Erasure, Held, Ignored, JsonObject, State
+from bridge.core.models import Completion, Held, Ignored, JsonObject, State
 from bridge.core.retry import schedule_for
 from bridge.core.source import Source
 from bridge.flow.acts import Acting
@@ -31,13 +31,11 @@ from bridge.flow.plan import WRITE_BACK
 from bridge.flow.receive import UNREADABLE
 from bridge.flow.send import Sending, Sent
 from bridge.observe import Redactor
-from bridge.store import attempts, certificates, inbox, outbox, sources
+from bridge.store import attempts, certificates, erase, inbox, outbox, sources
 from bridge.store.engine import Store, Transaction
 
 log = structlog.get_logger(__name__)
 
-ERASED = "erased"
-"""The code of events about a learner who was forgotten."""
 FLOOD = "flood"
 """The code of events held because there were too many in an hour."""
 TWIN_WAIT = 0.5
@@ -61,10 +59,6 @@ class Exchange:
     def note(self, request: JsonObject, response: JsonObject | None, _seconds: float) -> None:
         """Remembers the latest call; the earlier ones of the attempt succeeded."""
         self.request, self.response = request, response
-
-    def forget(self) -> None:
-        """Keeps nothing of it: it was about a learner who is to be forgotten."""
-        self.request = self.response = None
 
 
 Apis = Callable[[str, Exchange], ApiClient]
@@ -131,12 +125,9 @@ class Clerk:
         if isinstance(outcome, Held):
             return Result(State.HELD, outcome.code, outcome.reason)
         if not isinstance(outcome, Completion):
-            result = self.acting.act(row, outcome)
-        else:
-            result = self._flood(row, outcome) or self.issuing.issue(row, source, event, outcome, mapping.sha256)
-        if isinstance(outcome, Erasure) or (result is not None and result.code == ERASED):
-            exchange.forget()
-        return result
+            return self.acting.act(row, outcome)
+        flood = self._flood(row, outcome)
+        return flood or self.issuing.issue(row, source, event, outcome, mapping.sha256)
 
     def _flood(self, row: inbox.InboxRow, completion: Completion) -> Result | None:
         """Holds a completion when its source had more in the last hour than anybody expects of it."""
@@ -258,6 +249,8 @@ def _attempt(
     inbox_id: int | None = None,
     outbox_id: int | None = None,
 ) -> None:
+    # A call may have been under way while the learner was forgotten.
+    bare = erase.emptied(tx, inbox_id=inbox_id, outbox_id=outbox_id)
     attempts.record(
         tx,
         inbox_id=inbox_id,
@@ -267,9 +260,9 @@ def _attempt(
         started_at=tx.now - exchange.took,
         outcome="error" if error else "ok",
         code=error.stable_code if error else None,
-        reason=reason,
-        request=exchange.request,
-        response=exchange.response,
+        reason=None if bare else reason,
+        request=None if bare else exchange.request,
+        response=None if bare else exchange.response,
     )
 
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 from flow.harbour_site import AT, MAPPING, Site, block
 from flow.rig import Rig
+from vendors.harbour_lms import HarbourStandIn
 
 from bridge.core import certificate_id
+from bridge.core.errors import PermanentError
 from bridge.core.models import JsonObject, State
+from bridge.demo.vendors.stand_in import Answer, Call, Wire
+from bridge.issuing.job import RenderJob
 from bridge.store import completions, outbox
 
 NAME = "Zdenka Osobnova"
@@ -104,9 +109,13 @@ def test_a_revocation_that_says_neither_what_nor_why_is_held(harbour: Site) -> N
 # -- forgotten -------------------------------------------------------------------------------------
 
 
-def forget(site: Site, number: int | str = "d-1", learner: str = "7") -> None:
+def forget(site: Site, number: str = "d-1", learner: str = "7") -> None:
+    site.told(_deleted(number, learner))
+
+
+def _deleted(number: str, learner: str) -> bytes:
     # Platforms put name and address of the learner into this very event.
-    site.told(site.vendor.event(number, "learner.deleted", learner={"id": learner, "name": NAME, "email": ADDRESS}))
+    return HarbourStandIn.event(number, "learner.deleted", learner={"id": learner, "name": NAME, "email": ADDRESS})
 
 
 def assert_forgotten(site: Site) -> None:
@@ -192,6 +201,42 @@ def test_what_an_api_told_goes_with_it_and_work_in_hand_ends(site: Site) -> None
         assert_forgotten(site)
         site.rig.later()
         assert len(site.rig.certificates()) == 1
+
+
+def test_a_call_that_is_under_way_meanwhile_brings_nothing_back(any_harbour: Site) -> None:
+    site = any_harbour
+    said = person(site)
+
+    def slow(call: Call, respond: Callable[[], Answer], wire: Wire) -> Answer:
+        if call.method == "PUT":
+            site.vendor.interceptor = None
+            assert site.webhook(_deleted("d-1", "7")).status == 200
+            site.rig.wait(lambda: [hit.certificate.state for hit in site.rig.certificates()] == ["erased"])
+        return respond()
+
+    site.vendor.interceptor = slow
+    site.told(site.vendor.completed(1, said))
+    site.rig.wait(lambda: len(site.rig.attempts(outbox_id=site.rig.delivery("write_back").id)) == 1)
+    assert site.rig.delivery("write_back").state is State.CANCELLED
+    assert_forgotten(site)
+
+
+def test_a_correction_that_is_being_drawn_meanwhile_is_refused(harbour: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    harbour.told(harbour.vendor.completed(1, person(harbour)))
+    amending = harbour.rig.bridge.amending
+    render = amending.renderer().render
+
+    def slow(job: RenderJob) -> bytes:
+        forget(harbour)
+        drawn: bytes = render(job)
+        return drawn
+
+    monkeypatch.setattr(amending.renderer(), "render", slow)
+    identifier = harbour.rig.certificate().certificate.id
+    with pytest.raises(PermanentError, match="became erased meanwhile"):
+        amending.correct(identifier, {"recipient.name": "Zdenka II"}, reason="x", actor="ana", mail=True)
+    assert_forgotten(harbour)
+    assert len(harbour.rig.mails()) == 1
 
 
 def test_asked_first_a_person_decides_about_forgetting(harbour: Site) -> None:
