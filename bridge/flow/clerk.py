@@ -31,7 +31,7 @@ from bridge.flow.plan import WRITE_BACK
 from bridge.flow.receive import UNREADABLE
 from bridge.flow.send import Sending, Sent
 from bridge.observe import Redactor
-from bridge.store import attempts, certificates, inbox, outbox, sources
+from bridge.store import attempts, certificates, erase, inbox, outbox, sources
 from bridge.store.engine import Store, Transaction
 
 log = structlog.get_logger(__name__)
@@ -157,9 +157,10 @@ class Clerk:
         """Settles a row that got somewhere (None: it is settled already) and keeps what the vendor said."""
 
         def write(tx: Transaction) -> bool:
+            settled = result is None or _settle(tx, row, result, None)
             if exchange.request is not None:
                 _attempt(tx, self.node, None, "", exchange, n=row.attempts, inbox_id=row.id)
-            return result is None or _settle(tx, row, result, None)
+            return settled
 
         if result is None and exchange.request is None:
             return
@@ -174,9 +175,10 @@ class Clerk:
         def write(tx: Transaction) -> State | None:
             tries = _tries(error, row.attempts, attempts.of(tx, inbox_id=row.id))
             state, due_in = _verdict(error, tries)
+            settled = _settle(tx, row, Result(state, error.stable_code, reason), due_in)
             _attempt(tx, self.node, error, reason, exchange, n=row.attempts, inbox_id=row.id)
             _pause_if_throttled(tx, row.source, error, due_in)
-            return state if _settle(tx, row, Result(state, error.stable_code, reason), due_in) else None
+            return state if settled else None
 
         state = self.store.transact(write)
         if state is None:
@@ -209,12 +211,13 @@ class Clerk:
 
     def _outbox_sent(self, row: outbox.OutboxRow, sent: Sent, exchange: Exchange) -> None:
         def write(tx: Transaction) -> bool:
-            said = str(sent.receipt.get("summary", ""))
-            _attempt(tx, self.node, None, said, exchange, n=row.attempts, outbox_id=row.id)
             token = row.lease_token or ""
-            return outbox.settle(
+            settled = outbox.settle(
                 tx, row.id, token, state=sent.state, code=sent.code, reason=sent.reason, receipt=sent.receipt
             )
+            said = str(sent.receipt.get("summary", ""))
+            _attempt(tx, self.node, None, said, exchange, n=row.attempts, outbox_id=row.id)
+            return settled
 
         if not self.store.transact(write):
             log.warning("lease lost", outbox=row.id)
@@ -226,12 +229,12 @@ class Clerk:
 
         def write(tx: Transaction) -> State | None:
             state, due_in = _verdict(error, _tries(error, row.attempts, attempts.of(tx, outbox_id=row.id)))
-            _attempt(tx, self.node, error, reason, exchange, n=row.attempts, outbox_id=row.id)
-            if row.kind == WRITE_BACK:
-                _pause_if_throttled(tx, row.destination, error, due_in)
             settled = outbox.settle(
                 tx, row.id, row.lease_token or "", state=state, code=error.stable_code, reason=reason, due_in=due_in
             )
+            _attempt(tx, self.node, error, reason, exchange, n=row.attempts, outbox_id=row.id)
+            if row.kind == WRITE_BACK:
+                _pause_if_throttled(tx, row.destination, error, due_in)
             return state if settled else None
 
         state = self.store.transact(write)
@@ -258,6 +261,10 @@ def _attempt(
     inbox_id: int | None = None,
     outbox_id: int | None = None,
 ) -> None:
+    """Keeps an attempt, after its row was settled; of one whose learner was forgotten meanwhile not what was said."""
+    if erase.emptied(tx, inbox_id=inbox_id, outbox_id=outbox_id):
+        exchange.forget()
+        reason = erase.REASON
     attempts.record(
         tx,
         inbox_id=inbox_id,

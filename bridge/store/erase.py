@@ -55,6 +55,12 @@ def empty(tx: Transaction, numbers: Collection[int], *, but: int | None = None) 
     tx.connection.execute(update(history_table).where(history_table.c.inbox_id.in_(numbers)).values(data={}))
 
 
+def emptied(tx: Transaction, *, inbox_id: int | None, outbox_id: int | None) -> bool:
+    """Tells whether an event or a delivery was emptied; once it is asked, nobody can before `tx` ends."""
+    table, number = (inbox, inbox_id) if outbox_id is None else (outbox, outbox_id)
+    return bool(tx.connection.scalar(select(table.c.reason).where(table.c.id == number).with_for_update()) == REASON)
+
+
 def _subjects(tx: Transaction, source: str, test: bool, subject: str) -> set[str]:
     """Returns every id under which the learner was known: records that became one at the source."""
     found, more = {subject}, [subject]
