@@ -270,13 +270,11 @@ def _plain(value: Decimal) -> int | Decimal:
     return int(value) if value == value.to_integral_value() else value
 
 
-_TRUE: Final = frozenset(
-    # The last line is how Excel writes TRUE in a table of that language.
+_TRUE: Final = frozenset(  # the second line: as Excel writes it in other languages
     "1 true yes y x ja j oui o si sí sim s on present attended passed ✓ ✔ ✅ ☑ "  # noqa: SIM905
     "wahr vrai vero verdadero verdadeiro waar prawda".split()
 )
-_VARIANT: Final = re.compile("[\ufe0e\ufe0f]")
-"""Chooses between a sign as text and as a picture."""
+_VARIANT: Final = re.compile("[\ufe0e\ufe0f]")  # a sign as text, or as a picture
 
 
 def truth(value: object) -> bool:

@@ -129,6 +129,10 @@ class Amending:
         pdf = self.renderer().render(job)
 
         def write(tx: Transaction) -> None:
+            locked = certificates.get(tx, amended.id, for_update=True)
+            if locked is None or locked.state != "issued":
+                state = locked.state if locked else "gone"
+                raise PermanentError(f"Certificate {certificate_id.grouped(amended.id)} became {state} meanwhile.")
             n = certificates.add_version(
                 tx,
                 amended.id,

@@ -18,7 +18,7 @@ from bridge.core.errors import (
     UnconfirmedError,
 )
 from bridge.core.mapping import Defaults, waived
-from bridge.core.models import Completion, Erasure, Held, Ignored, JsonObject, State
+from bridge.core.models import Completion, Held, Ignored, JsonObject, State
 from bridge.core.retry import schedule_for
 from bridge.core.source import Source
 from bridge.flow.acts import Acting
@@ -31,13 +31,11 @@ from bridge.flow.plan import WRITE_BACK
 from bridge.flow.receive import UNREADABLE
 from bridge.flow.send import Sending, Sent
 from bridge.observe import Redactor
-from bridge.store import attempts, certificates, inbox, outbox, sources
+from bridge.store import attempts, certificates, erase, inbox, outbox, sources
 from bridge.store.engine import Store, Transaction
 
 log = structlog.get_logger(__name__)
 
-ERASED = "erased"
-"""The code of events about a learner who was forgotten."""
 FLOOD = "flood"
 """The code of events held because there were too many in an hour."""
 TWIN_WAIT = 0.5
@@ -61,10 +59,6 @@ class Exchange:
     def note(self, request: JsonObject, response: JsonObject | None, _seconds: float) -> None:
         """Remembers the latest call; the earlier ones of the attempt succeeded."""
         self.request, self.response = request, response
-
-    def forget(self) -> None:
-        """Keeps nothing of it: it was about a learner who is to be forgotten."""
-        self.request = self.response = None
 
 
 Apis = Callable[[str, Exchange], ApiClient]
@@ -131,12 +125,9 @@ class Clerk:
         if isinstance(outcome, Held):
             return Result(State.HELD, outcome.code, outcome.reason)
         if not isinstance(outcome, Completion):
-            result = self.acting.act(row, outcome)
-        else:
-            result = self._flood(row, outcome) or self.issuing.issue(row, source, event, outcome, mapping.sha256)
-        if isinstance(outcome, Erasure) or (result is not None and result.code == ERASED):
-            exchange.forget()
-        return result
+            return self.acting.act(row, outcome)
+        flood = self._flood(row, outcome)
+        return flood or self.issuing.issue(row, source, event, outcome, mapping.sha256)
 
     def _flood(self, row: inbox.InboxRow, completion: Completion) -> Result | None:
         """Holds a completion when its source had more in the last hour than anybody expects of it."""
@@ -157,9 +148,10 @@ class Clerk:
         """Settles a row that got somewhere (None: it is settled already) and keeps what the vendor said."""
 
         def write(tx: Transaction) -> bool:
+            settled = result is None or _settle(tx, row, result, None)
             if exchange.request is not None:
                 _attempt(tx, self.node, None, "", exchange, n=row.attempts, inbox_id=row.id)
-            return result is None or _settle(tx, row, result, None)
+            return settled
 
         if result is None and exchange.request is None:
             return
@@ -174,9 +166,10 @@ class Clerk:
         def write(tx: Transaction) -> State | None:
             tries = _tries(error, row.attempts, attempts.of(tx, inbox_id=row.id))
             state, due_in = _verdict(error, tries)
+            settled = _settle(tx, row, Result(state, error.stable_code, reason), due_in)
             _attempt(tx, self.node, error, reason, exchange, n=row.attempts, inbox_id=row.id)
             _pause_if_throttled(tx, row.source, error, due_in)
-            return state if _settle(tx, row, Result(state, error.stable_code, reason), due_in) else None
+            return state if settled else None
 
         state = self.store.transact(write)
         if state is None:
@@ -209,12 +202,13 @@ class Clerk:
 
     def _outbox_sent(self, row: outbox.OutboxRow, sent: Sent, exchange: Exchange) -> None:
         def write(tx: Transaction) -> bool:
-            said = str(sent.receipt.get("summary", ""))
-            _attempt(tx, self.node, None, said, exchange, n=row.attempts, outbox_id=row.id)
             token = row.lease_token or ""
-            return outbox.settle(
+            settled = outbox.settle(
                 tx, row.id, token, state=sent.state, code=sent.code, reason=sent.reason, receipt=sent.receipt
             )
+            said = str(sent.receipt.get("summary", ""))
+            _attempt(tx, self.node, None, said, exchange, n=row.attempts, outbox_id=row.id)
+            return settled
 
         if not self.store.transact(write):
             log.warning("lease lost", outbox=row.id)
@@ -226,12 +220,12 @@ class Clerk:
 
         def write(tx: Transaction) -> State | None:
             state, due_in = _verdict(error, _tries(error, row.attempts, attempts.of(tx, outbox_id=row.id)))
-            _attempt(tx, self.node, error, reason, exchange, n=row.attempts, outbox_id=row.id)
-            if row.kind == WRITE_BACK:
-                _pause_if_throttled(tx, row.destination, error, due_in)
             settled = outbox.settle(
                 tx, row.id, row.lease_token or "", state=state, code=error.stable_code, reason=reason, due_in=due_in
             )
+            _attempt(tx, self.node, error, reason, exchange, n=row.attempts, outbox_id=row.id)
+            if row.kind == WRITE_BACK:
+                _pause_if_throttled(tx, row.destination, error, due_in)
             return state if settled else None
 
         state = self.store.transact(write)
@@ -258,6 +252,8 @@ def _attempt(
     inbox_id: int | None = None,
     outbox_id: int | None = None,
 ) -> None:
+    # A call may have been under way while the learner was forgotten.
+    bare = erase.emptied(tx, inbox_id=inbox_id, outbox_id=outbox_id)
     attempts.record(
         tx,
         inbox_id=inbox_id,
@@ -267,9 +263,9 @@ def _attempt(
         started_at=tx.now - exchange.took,
         outcome="error" if error else "ok",
         code=error.stable_code if error else None,
-        reason=reason,
-        request=exchange.request,
-        response=exchange.response,
+        reason=None if bare else reason,
+        request=None if bare else exchange.request,
+        response=None if bare else exchange.response,
     )
 
 

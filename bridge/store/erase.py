@@ -55,6 +55,17 @@ def empty(tx: Transaction, numbers: Collection[int], *, but: int | None = None) 
     tx.connection.execute(update(history_table).where(history_table.c.inbox_id.in_(numbers)).values(data={}))
 
 
+def emptied(tx: Transaction, *, inbox_id: int | None = None, outbox_id: int | None = None) -> bool:
+    """Tells whether an event or a delivery is about a learner who was forgotten; until the commit it stays so."""
+    # The lock makes an erasure wait that goes on at the same time, and then it sees what is written here.
+    if inbox_id is not None:
+        event = select(inbox.c.payload.is_(None)).where(inbox.c.id == inbox_id).with_for_update()
+        return bool(tx.connection.scalar(event))
+    delivery = select(outbox.c.certificate_id).where(outbox.c.id == outbox_id).with_for_update()
+    erased = select(certificates.c.state == "erased").where(certificates.c.id == tx.connection.scalar(delivery))
+    return bool(tx.connection.scalar(erased))
+
+
 def _subjects(tx: Transaction, source: str, test: bool, subject: str) -> set[str]:
     """Returns every id under which the learner was known: records that became one at the source."""
     found, more = {subject}, [subject]

@@ -30,6 +30,7 @@ def pages(api: ApiClient, path: str, query: Mapping[str, str], *, most: int = MO
         if not isinstance(following, int) or following <= number:
             return
         number = following
+    raise TemporaryError(f"Thinkific's list has more than {most:,} pages; the rest was not looked at.", code="list")
 
 
 def read(response: ApiResponse) -> JsonObject:

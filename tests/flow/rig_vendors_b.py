@@ -22,6 +22,7 @@ from vendors.teachable import TeachableStandIn
 
 from bridge.cli.commands import certbridge
 from bridge.clients.pace import Pace
+from bridge.core import certificate_id
 from bridge.core.errors import BridgeError
 from bridge.core.models import State
 from bridge.demo.vendors.json_vendor import Delivery
@@ -37,6 +38,11 @@ NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 """When every test begins."""
 ADDRESS_TOKEN = "sample-address-token-0005"
 V = TypeVar("V", bound=StandIn)
+
+
+def number(rig: Rig, at: int = -1) -> str:
+    """Returns the number of the newest certificate (or of another) as people read it."""
+    return certificate_id.grouped(rig.certificates()[at].certificate.id)
 
 
 class Clock:
