@@ -26,6 +26,7 @@ from bridge.store import certificates, history, inbox
 from bridge.store.engine import Store, Transaction
 
 Occasion = Literal["corrected", "revoked"]
+_CHANGED = "Somebody else changed this certificate just now; look at it and try again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,9 @@ class Amending:
         pdf = self.renderer().render(job)
 
         def write(tx: Transaction) -> None:
+            locked = certificates.get(tx, amended.id, for_update=True)
+            if locked is None or locked.state != "issued":  # erased meanwhile, which leaves the number of the version
+                raise TemporaryError(_CHANGED)
             n = certificates.add_version(
                 tx,
                 amended.id,
@@ -139,7 +143,7 @@ class Amending:
                 reason=reason,
             )
             if n != amended.version:
-                raise TemporaryError("Somebody else changed this certificate just now; look at it and try again.")
+                raise TemporaryError(_CHANGED)
             certificates.put_file(tx, amended.id, n, "pdf", PDF, pdf)
             if occasion == "revoked":
                 certificates.revoke(tx, amended.id, reason=reason)
