@@ -36,7 +36,7 @@ def pages(api: ApiClient, path: str, query: Mapping[str, str], *, most: int = MO
 def read(response: ApiResponse) -> JsonObject:
     """Returns the object in an answer. Raises TemporaryError when it is none (a page of a proxy)."""
     try:
-        answer = read_json(response.body, max_bytes=_MAX_BYTES)
+        answer = read_json(response.body, max_bytes=_MAX_BYTES, mend=True)
     except PayloadError as error:
         raise TemporaryError(f"Thinkific's answer cannot be read. {error}", code="not_json") from error
     if not isinstance(answer, dict):

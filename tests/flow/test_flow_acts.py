@@ -330,6 +330,27 @@ def test_what_was_being_sent_when_the_learner_was_forgotten_is_not_kept(any_harb
     assert_forgotten(site)
 
 
+def test_what_was_being_revoked_when_the_learner_was_forgotten_stays_forgotten(
+    any_harbour: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = any_harbour
+    site.told(site.vendor.completed(1, person(site, enrolment="e-7")))
+    templates = type(site.rig.bridge.templates)
+    job = templates.job
+
+    def forget_meanwhile(*words: Any, **more: Any) -> Any:
+        made = job(*words, **more)
+        site.transact(lambda tx: erase.erase(tx, "harbour", False, "7", actor="ana", reason="the law"))
+        return made
+
+    monkeypatch.setattr(templates, "job", forget_meanwhile)
+    took_back(site, enrolment="e-7")
+    site.rig.later()
+    assert site.codes()[-1] == ("done", "already_revoked")
+    assert_forgotten(site)
+    assert site.rig.certificate().certificate.state == "erased"
+
+
 def _written_back(site: Site) -> outbox.OutboxRow:
     return site.rig.delivery("write_back")
 

@@ -149,9 +149,13 @@ class _Turning:
             here = self.page if isinstance(self.page, int) else (words.start if words.by == "number" else 0)
             return here + (1 if words.by == "number" else len(items)) if items else None
         try:
-            found = line(words.next, scope, longest=4_000) if words.next is not None else ""
-        except Unclear:
-            return None  # no next page is what null and a missing field say
+            given = worked_out(words.next, scope) if words.next is not None else ""
+            found = line(words.next, scope, longest=4_000) if words.next is not None and given not in ([], {}) else ""
+        except Unclear as unclear:
+            if unclear.missing:
+                return None  # no next page is what null and a missing field say
+            # Taken for the end, the cursor would move past what was never looked at.
+            raise TemporaryError(f"The vendor's list names a next page that is none: {unclear}.", code="list") from None
         if not found or found in ("false", "False") or found in self._seen:
             return None
         self._seen.add(found)
