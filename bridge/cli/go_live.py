@@ -104,8 +104,9 @@ def _say_consequence(page: Page, bridge: Bridge, source: str, caught: int, *, fr
     page.say(f"Completions from {line} on get real certificates, with mail and write-back.")
     if caught and not from_now and bridge.sources[source].connector.polls():
         page.say(
-            f"The first poll finds those of the {caught} above again that are not older, and issues them for real. "
-            "With --from-now it does not.",
+            f"The first poll finds those of the {caught} above again that are not older, and issues them for real "
+            "(where the platform tells the time of a completion; else `certbridge past` does). With --from-now it does "
+            "not.",
             style="yellow",
         )
     page.say(f"Older ones stay what they are: certbridge past {source} --since DATE")

@@ -67,7 +67,7 @@ def texts(value: object) -> list[str]:
 def answered(response: ApiResponse, vendor: str) -> JsonObject:
     """Returns the JSON object that a vendor answered. Raises TemporaryError when it is none."""
     try:
-        answer = read_json(response.body, max_bytes=MAX_BYTES)
+        answer = read_json(response.body, max_bytes=MAX_BYTES, mend=True)
     except PayloadError as error:
         raise TemporaryError(f"{vendor}'s answer cannot be read. {error}", code="not_json") from error
     if not isinstance(answer, dict):

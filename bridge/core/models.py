@@ -259,3 +259,5 @@ class Certificate(Value):
     revoked_at: AwareDatetime | None = None
     revoke_reason: str | None = None
     renews: str | None = None
+    renewed_by: str | None = None
+    """The id of the issued certificate that renews this one; told to write-back only."""

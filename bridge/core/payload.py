@@ -26,11 +26,17 @@ _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
 
 def read_json(
-    body: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH, max_values: int = MAX_VALUES
+    body: bytes,
+    *,
+    max_bytes: int = MAX_BYTES,
+    max_depth: int = MAX_DEPTH,
+    max_values: int = MAX_VALUES,
+    mend: bool = False,
 ) -> object:
     """Returns the one JSON value in `body` (RFC 8259, UTF-8 without a byte order mark).
 
-    Everything that two readers could understand differently, or that cannot be stored, is refused.
+    Everything that two readers could understand differently, or that cannot be stored, is refused. `mend`: text that
+    cannot be stored gets a replacement character, so that half an emoji in one name does not hide a list of others.
     Raises PayloadError; its message never repeats more of the body than the name of a repeated field.
     """
     text = _text(body, max_bytes)
@@ -41,6 +47,9 @@ def read_json(
         )
     except json.JSONDecodeError as error:
         raise PayloadError(f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}.") from None
+    # Such text can only come as an escape: as bytes it is no UTF-8.
+    if mend and "\\u" in text:
+        return _mended(value)
     _check_strings(value)
     return value
 
@@ -105,6 +114,14 @@ def _check_strings(value: object) -> None:
             waiting.extend(item)
         elif isinstance(item, str) and _UNSTORABLE.search(item):
             raise PayloadError("The body holds text that cannot be stored (a NUL or half of a surrogate pair).")
+
+
+def _mended(value: object) -> object:
+    if isinstance(value, dict):
+        return {_mended(name): _mended(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_mended(item) for item in value]
+    return _UNSTORABLE.sub("\ufffd", value) if isinstance(value, str) else value
 
 
 def _object(pairs: list[tuple[str, _V]]) -> dict[str, _V]:

@@ -14,7 +14,7 @@ from bridge.core.models import Erasure, Merge, Revocation, State
 from bridge.flow.amend import Amending
 from bridge.flow.issue import Result
 from bridge.flow.lease import LostLeaseError
-from bridge.store import certificates, completions, erase, history, inbox, merging
+from bridge.store import certificates, completions, erase, forewarned, history, inbox, merging
 from bridge.store.engine import Store, Transaction
 
 log = structlog.get_logger(__name__)
@@ -46,14 +46,13 @@ class Acting:
 
     # -- taken back ------------------------------------------------------------------------------
 
-    def _revoke(self, row: inbox.InboxRow, act: Revocation) -> Result:
+    def _revoke(self, row: inbox.InboxRow, act: Revocation) -> Result | None:
         certificate = self.store.read(lambda tx: _meant(tx, row, act))
         if certificate is None or certificate.state == "draft":
-            who = f"learner {act.subject or '?'}, course {act.course or '?'}"
             if row.attempts <= PATIENCE:
-                raise UnconfirmedError(f"The source took a completion back ({who}) that has no certificate (yet).")
-            reason = f"The source took a completion back ({who}) that never had a certificate."
-            return Result(State.IGNORED, "nothing_to_revoke", reason)
+                raise _nothing_yet(act)
+            self._settle(row, lambda tx: _nothing_to_revoke(tx, row, act))
+            return None
         shown = certificate_id.grouped(certificate.id)
         if certificate.state != "issued":
             return Result(State.DONE, "already_revoked", f"Certificate {shown} is {certificate.state} already.")
@@ -91,10 +90,34 @@ class Acting:
 def _meant(tx: Transaction, row: inbox.InboxRow, act: Revocation) -> certificates.CertificateRow | None:
     found = completions.by_keys(tx, row.source, row.test, act.keys)
     if found is None and act.subject and act.course:
-        cycles = completions.all_cycles(tx, row.source, row.test, act.subject, act.course)
+        subject = forewarned.goes_on_as(tx, row.source, row.test, act.subject)
+        cycles = completions.all_cycles(tx, row.source, row.test, subject, act.course)
         # Not the last cycle: records that became one at the source stand in the order of their merging.
         found = max(cycles, key=lambda one: (one.completed_on, one.cycle), default=None)
     return certificates.of_completion(tx, found.id) if found else None
+
+
+def _nothing_yet(act: Revocation) -> UnconfirmedError:
+    return UnconfirmedError(f"The source took a completion back ({_who(act)}) that has no certificate (yet).")
+
+
+def _nothing_to_revoke(tx: Transaction, row: inbox.InboxRow, act: Revocation) -> Result:
+    """Ends the row, and sees to it that a completion that is only late does not get a certificate by itself."""
+    certificate = _meant(tx, row, act)
+    if certificate is not None and certificate.state != "draft":
+        raise _nothing_yet(act)  # it came this very moment
+    subject = forewarned.goes_on_as(tx, row.source, row.test, act.subject) if act.subject else None
+    forewarned.note_taken_back(
+        tx, row.source, row.test, keys=act.keys, subject=subject, course=act.course, inbox_id=row.id
+    )
+    reason = (
+        f"The source took a completion back ({_who(act)}) that never had a certificate. Should it come, it is held."
+    )
+    return Result(State.IGNORED, "nothing_to_revoke", reason)
+
+
+def _who(act: Revocation) -> str:
+    return f"learner {act.subject or '?'}, course {act.course or '?'}"
 
 
 def _erase(tx: Transaction, row: inbox.InboxRow, act: Erasure) -> Result:
@@ -107,6 +130,8 @@ def _erase(tx: Transaction, row: inbox.InboxRow, act: Erasure) -> Result:
 
 def _merge(tx: Transaction, row: inbox.InboxRow, act: Merge) -> Result:
     moved = merging.merge(tx, row.source, row.test, into=act.subject, merged=act.merged)
+    # For what was on its way under an id that is gone now.
+    forewarned.note_gone(tx, row.source, row.test, into=act.subject, gone=act.merged, inbox_id=row.id)
     data = {"source": row.source, "into": act.subject, "merged": list(act.merged), "completions": moved}
     history.add(tx, "learner.merged", actor=f"source:{row.source}", test=row.test, inbox_id=row.id, data=data)
     reason = f"{', '.join(act.merged)} became {act.subject} at the source; completions that moved: {moved}."

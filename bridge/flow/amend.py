@@ -26,6 +26,7 @@ from bridge.store import certificates, history, inbox
 from bridge.store.engine import Store, Transaction
 
 Occasion = Literal["corrected", "revoked"]
+_CHANGED = "Somebody else changed this certificate just now; look at it and try again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,7 @@ class Amending:
                 reason=reason,
             )
             if n != amended.version:
-                raise TemporaryError("Somebody else changed this certificate just now; look at it and try again.")
+                raise TemporaryError(_CHANGED)
             certificates.put_file(tx, amended.id, n, "pdf", PDF, pdf)
             if occasion == "revoked":
                 certificates.revoke(tx, amended.id, reason=reason)

@@ -9,12 +9,10 @@ from datetime import date
 from bridge.core.models import Completion, Outcome, SourceEvent
 from bridge.core.source import Source
 from bridge.flow.arrival import Unwanted, new_event
-from bridge.flow.poll import poll_request
+from bridge.flow.poll import AT_ONCE, poll_request
 from bridge.store import inbox, requests
 from bridge.store.engine import Store, Transaction
 
-AT_ONCE = 200
-"""Events in one transaction."""
 CHOSEN = (inbox.BEFORE_START, "flood", "already_expired")
 """The questions that a person answers by choosing a completion from a list."""
 NO_MAIL = {"mail.send": "no"}

@@ -148,9 +148,10 @@ class Clerk:
         """Settles a row that got somewhere (None: it is settled already) and keeps what the vendor said."""
 
         def write(tx: Transaction) -> bool:
+            settled = result is None or _settle(tx, row, result, None)
             if exchange.request is not None:
                 _attempt(tx, self.node, None, "", exchange, n=row.attempts, inbox_id=row.id)
-            return result is None or _settle(tx, row, result, None)
+            return settled
 
         if result is None and exchange.request is None:
             return
@@ -165,9 +166,10 @@ class Clerk:
         def write(tx: Transaction) -> State | None:
             tries = _tries(error, row.attempts, attempts.of(tx, inbox_id=row.id))
             state, due_in = _verdict(error, tries)
+            settled = _settle(tx, row, Result(state, error.stable_code, reason), due_in)
             _attempt(tx, self.node, error, reason, exchange, n=row.attempts, inbox_id=row.id)
             _pause_if_throttled(tx, row.source, error, due_in)
-            return state if _settle(tx, row, Result(state, error.stable_code, reason), due_in) else None
+            return state if settled else None
 
         state = self.store.transact(write)
         if state is None:
@@ -200,12 +202,13 @@ class Clerk:
 
     def _outbox_sent(self, row: outbox.OutboxRow, sent: Sent, exchange: Exchange) -> None:
         def write(tx: Transaction) -> bool:
-            said = str(sent.receipt.get("summary", ""))
-            _attempt(tx, self.node, None, said, exchange, n=row.attempts, outbox_id=row.id)
             token = row.lease_token or ""
-            return outbox.settle(
+            settled = outbox.settle(
                 tx, row.id, token, state=sent.state, code=sent.code, reason=sent.reason, receipt=sent.receipt
             )
+            said = str(sent.receipt.get("summary", ""))
+            _attempt(tx, self.node, None, said, exchange, n=row.attempts, outbox_id=row.id)
+            return settled
 
         if not self.store.transact(write):
             log.warning("lease lost", outbox=row.id)
@@ -217,12 +220,12 @@ class Clerk:
 
         def write(tx: Transaction) -> State | None:
             state, due_in = _verdict(error, _tries(error, row.attempts, attempts.of(tx, outbox_id=row.id)))
-            _attempt(tx, self.node, error, reason, exchange, n=row.attempts, outbox_id=row.id)
-            if row.kind == WRITE_BACK:
-                _pause_if_throttled(tx, row.destination, error, due_in)
             settled = outbox.settle(
                 tx, row.id, row.lease_token or "", state=state, code=error.stable_code, reason=reason, due_in=due_in
             )
+            _attempt(tx, self.node, error, reason, exchange, n=row.attempts, outbox_id=row.id)
+            if row.kind == WRITE_BACK:
+                _pause_if_throttled(tx, row.destination, error, due_in)
             return state if settled else None
 
         state = self.store.transact(write)

@@ -22,7 +22,7 @@ from bridge.flow.view import Publisher
 from bridge.issuing.preflight import preflight
 from bridge.issuing.renderer import Renderer
 from bridge.observe import crash_point
-from bridge.store import certificates, completions, erase, history, inbox
+from bridge.store import certificates, completions, erase, forewarned, history, inbox
 from bridge.store.engine import Store, Transaction
 
 log = structlog.get_logger(__name__)
@@ -88,7 +88,9 @@ class Issuing:
         template_sha = self._template(completion.template)
 
         def reserve(tx: Transaction) -> Result | _Reserved:
-            return _Reservation(self, tx, row, source, completion, mapping_sha, template_sha).make()
+            subject = forewarned.goes_on_as(tx, source.name, row.test, completion.subject)
+            named = completion.model_copy(update={"subject": subject})
+            return _Reservation(self, tx, row, source, named, mapping_sha, template_sha).make()
 
         reserved = self.store.transact(reserve)
         crash_point("after_reserve")
@@ -170,6 +172,9 @@ class _Reservation:
 
     def make(self) -> Result | _Reserved:
         found = self._known() or self._same()
+        held = self._taken_back(found)
+        if held is not None:
+            return held
         if found is None:
             decided = self._decide_cycle()
             if isinstance(decided, Result):
@@ -189,6 +194,29 @@ class _Reservation:
             if _same_completion(self.completion, known, self.source.connector.same_within.total_seconds()):
                 return known
         return None
+
+    def _taken_back(self, found: completions.CompletionRow | None) -> Result | None:
+        """Holds a completion that the source took back before there was a certificate to revoke."""
+        known = certificates.of_completion(self.tx, found.id) if found else None
+        if waived(self.row.overrides, "taken_back") or (known is not None and known.state != "draft"):
+            return None
+        said = self.completion
+        number = forewarned.taken_back(
+            self.tx,
+            self.source.name,
+            self.row.test,
+            keys=said.keys,
+            subject=said.subject,
+            course=said.course.id,
+            completed_at=said.completed_at,
+        )
+        if number is None:
+            return None
+        reason = (
+            f"{said.recipient.name}, {said.course.title}: the source took this completion back (event {number}) before "
+            "there was a certificate. Cancel this event, or release it to issue all the same."
+        )
+        return Result(State.HELD, "taken_back", reason)
 
     def _decide_cycle(self) -> completions.CompletionRow | Result:
         while True:

@@ -12,9 +12,9 @@ from bridge.core.errors import BridgeError, PermanentError
 from bridge.core.mapping import Defaults
 from bridge.core.models import Held, Outcome, SourceEvent
 from bridge.core.source import Source
-from bridge.flow.bring import AT_ONCE, CHOSEN, NO_MAIL, Bringing, Candidate, decided
+from bridge.flow.bring import CHOSEN, NO_MAIL, Bringing, Candidate, decided
 from bridge.flow.mappings import Mappings
-from bridge.flow.poll import certified
+from bridge.flow.poll import AT_ONCE, MOST_PAGES, certified
 from bridge.store import before_start, inbox, sources
 from bridge.store.engine import Store, Transaction
 
@@ -73,7 +73,10 @@ class Past:
 
     def _asked(self, source: Source, since: datetime) -> Iterator[SourceEvent]:
         start, now = self.store.read(lambda tx: (sources.known(tx, source.name).since, tx.now))
-        for page in source.connector.poll(self.apis(source.name), {}, since, now):
+        pages = source.connector.poll(self.apis(source.name), {}, since, now)
+        for number, page in enumerate(pages, start=1):
+            if number > MOST_PAGES:
+                raise PermanentError(f"{source.connector.title} sent more than {MOST_PAGES:,} pages.")
             for event in page.events:
                 if event.occurred_at is not None and since <= event.occurred_at < start:
                     yield event

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import structlog
 
-from bridge.core.connector import ApiClient, Page
+from bridge.core.connector import ApiClient
 from bridge.core.errors import BridgeError, PermanentError, TemporaryError, UnavailableError
 from bridge.core.models import SourceEvent, State
 from bridge.core.source import Source
@@ -32,6 +32,8 @@ AGAIN = timedelta(minutes=10)
 LONGEST_REST = 36_000.0
 """Seconds: a vendor that asks for more is asked again after them."""
 MOST_PAGES = 10_000
+AT_ONCE = 200
+"""Events in one transaction: while it lasts, no webhook is stored on SQLite."""
 FIRST_CONTACT = (
     "This was there already when certbridge first asked the source, which does not say since when. "
     "`certbridge past` lists such completions and issues those you choose."
@@ -136,19 +138,22 @@ class Polling:
         for number, page in enumerate(found, start=1):
             if number > MOST_PAGES:
                 raise PermanentError(f"{look.source.connector.title} sent more than {MOST_PAGES:,} pages in one poll.")
-            state = replace(state, cursor=page.cursor)
-            polled += self._store(look, page, state)
+            after = replace(state, cursor=page.cursor)
+            for start in range(0, max(1, len(page.events)), AT_ONCE):
+                last = start + AT_ONCE >= len(page.events)
+                polled += self._store(look, page.events[start : start + AT_ONCE], after if last else state)
+            state = after
             crash_point("after_poll_page")
             if self.stopping.is_set():
                 break
         return polled
 
-    def _store(self, look: _Look, page: Page, state: PollState) -> Polled:
+    def _store(self, look: _Look, events: Sequence[SourceEvent], state: PollState) -> Polled:
         def write(tx: Transaction) -> Polled:
             if not leases.renew(tx, _lease(look.source), look.token, LEASE):
                 raise TemporaryError("Another node has taken this poll over.", code="lost_lease")
             found = _Found(tx, look, self.unwanted, first=state.first)
-            for event in page.events:
+            for event in events:
                 found.take(event)
             polls.save(tx, look.source.name, state)
             if found.new:
@@ -287,7 +292,7 @@ def _due(tx: Transaction, source: Source, every: timedelta) -> bool:
         return False
     state = polls.state(row, test=source.test)
     pause = min(every, AGAIN) if state.error else every
-    return state.ended_at is None or tx.now >= state.ended_at + pause
+    return state.ended_at is None or tx.now - state.ended_at >= pause
 
 
 def _lease(source: Source) -> str:

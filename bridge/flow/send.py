@@ -108,13 +108,15 @@ class Sending:
 
     def _write_back(self, row: outbox.OutboxRow, certificate: Certificate, api: ApiClient) -> Sent:
         source = self.sources[row.destination]
-        if row.target.get("latest") and (renewal := self._renewal(certificate)) is not None:
+        renewal = self._renewal(certificate)
+        if row.target.get("latest") and renewal is not None:
             reason = f"Certificate {certificate_id.grouped(renewal)} renewed this one; its number stands there."
             return Sent(State.IGNORED, {}, "renewed", reason)
         target = {key: value for key, value in row.target.items() if key not in _OURS}
         pdf = self._pdf(certificate) if row.target.get("with_pdf") else None
         step = Step(name=row.step, target=target, title=_title(row), lock_key=row.lock_key, pdf=pdf)
-        receipt = source.connector.write_back(step, certificate, _StoredMemo(self.store, row), api)
+        now = certificate.model_copy(update={"renewed_by": renewal})
+        receipt = source.connector.write_back(step, now, _StoredMemo(self.store, row), api)
         crash_point("after_write_back")
         return Sent(
             State.DONE, {"summary": receipt.summary, "confirmed": receipt.confirmed, "details": receipt.details}

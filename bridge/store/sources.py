@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from bridge.core.errors import ConfigError, PermanentError
 from bridge.core.models import JsonObject
 from bridge.store import queue
-from bridge.store.tables import completion_keys, completions, event_keys, inbox, outbox, requests, sources
+from bridge.store.tables import completion_keys, completions, event_keys, history, inbox, outbox, requests, sources
 from bridge.store.transaction import Transaction
 
 
@@ -67,12 +67,21 @@ def _take_over(tx: Transaction, old: str, name: str) -> SourceRow | None:
             written_back = and_(outbox.c.kind == "write_back", outbox.c.destination == old)
             tx.connection.execute(update(outbox).where(written_back).values(destination=name))
             tx.connection.execute(delete(sources).where(sources.c.name == old))
+            _take_over_merges(tx, old, name)
     except IntegrityError as error:
         raise ConfigError(
             f"sources: {name} cannot take over the past of {old} (formerly), because both received the same events. "
             f"Remove {old} from formerly, or give the source a new name."
         ) from error
     return row
+
+
+def _take_over_merges(tx: Transaction, old: str, name: str) -> None:
+    """Gives the new name to what says which learners became one: whoever is to be forgotten is found by it."""
+    merges = select(history.c.id, history.c.data).where(history.c.kind == "learner.merged")
+    for number, data in tx.connection.execute(merges).all():
+        if data.get("source") == old:
+            queue.change(tx, history, history.c.id == number, {"data": {**data, "source": name}})
 
 
 def get(tx: Transaction, name: str) -> SourceRow | None:

@@ -68,7 +68,7 @@ def complaint(response: ApiResponse) -> str:
 def read(response: ApiResponse) -> dict[str, Any]:
     """Returns the object in an answer. Raises TemporaryError when there is none."""
     try:
-        answer = read_json(response.body, max_bytes=_MAX_BYTES)
+        answer = read_json(response.body, max_bytes=_MAX_BYTES, mend=True)
     except PayloadError as error:
         raise TemporaryError(f"HubSpot's answer cannot be read. {error}", code="not_json") from error
     if not isinstance(answer, dict):

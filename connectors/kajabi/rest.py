@@ -20,7 +20,7 @@ MEDIA_TYPE: Final = "application/vnd.api+json"
 _TOKEN_PATH: Final = "/oauth/token"  # noqa: S105 (an address)
 _TOKEN_SECONDS: Final = 7200.0
 _PER_PAGE: Final = "100"
-_MOST_PAGES: Final = 2_000
+MOST_PAGES: Final = 2_000
 
 # Stays wrong until a person acts.
 _PERMANENT: Final = MappingProxyType(
@@ -52,7 +52,7 @@ class Rest:
     def pages(self, path: str, query: Mapping[str, str] | None = None) -> Iterator[list[JsonObject]]:
         """Yields the pages of a list of this site. Raises PermanentError, TemporaryError."""
         before: list[JsonObject] = []
-        for number in range(1, _MOST_PAGES):
+        for number in range(1, MOST_PAGES + 1):
             place = {"page[number]": str(number), "page[size]": _PER_PAGE}
             answer = self.get(path, {**self._of_site(path), **(query or {}), **place})
             rows = sections(answer.get("data"))
@@ -62,6 +62,9 @@ class Rest:
             if _is_last(number, answer):
                 return
             before = rows
+        raise TemporaryError(
+            f"Kajabi's list has more than {MOST_PAGES:,} pages; the rest was not looked at.", code="list"
+        )
 
     def rows(self, path: str, query: Mapping[str, str] | None = None) -> Iterator[JsonObject]:
         """Yields the rows of a list of this site. Raises PermanentError, TemporaryError."""

@@ -145,7 +145,7 @@ def objects(value: object) -> list[JsonObject]:
 
 def _answer(response: ApiResponse) -> object:
     try:
-        return read_json(response.body, max_bytes=_MAX_BYTES)
+        return read_json(response.body, max_bytes=_MAX_BYTES, mend=True)
     except PayloadError as error:
         # Text in front of the JSON is not skipped: what is half an answer might be half a truth.
         raise TemporaryError(

@@ -152,7 +152,7 @@ def _part_answer(answer: JsonObject) -> PartAnswer | None:
 
 def _object(response: ApiResponse) -> JsonObject:
     try:
-        value = read_json(response.body, max_bytes=_MAX_BYTES, max_values=2_000_000)
+        value = read_json(response.body, max_bytes=_MAX_BYTES, max_values=2_000_000, mend=True)
     except PayloadError as error:
         text = f"Salesforce's answer is no JSON; during maintenance it may be a page for people. {error}"
         raise TemporaryError(text, code="not_json") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from bridge.core import certificate_id
@@ -56,9 +56,10 @@ def carry_out(step: Step, certificate: Certificate, memo: Memo, rest: Rest, sett
         return files.attach(step, certificate, memo, rest)
     wanted, number = settings.write_back, certificate_id.grouped(certificate.id)
     if step.name == RECORD:
-        fields = {wanted.certificate_field: number, wanted.url_field: certificate.url}
+        fields = _named({wanted.certificate_field: number, wanted.url_field: certificate.url})
         task = task_for(step.target, certificate, wanted)
-        return _hold(_Place(settings.object, step.target["id"], _named(fields)), certificate, memo, rest, task)
+        place = _Place(settings.object, step.target["id"], fields, _of_renewal(fields, certificate))
+        return _hold(place, certificate, memo, rest, task)
     if step.name == LEARNER and wanted.learner_field:
         learner = step.target["learner"]
         place = _Place(_OBJECTS[learner[:3]], learner, {wanted.learner_field: number})
@@ -73,17 +74,30 @@ class _Place:
     kind: str
     id: str
     fields: Mapping[str, str]
+    renewal: Mapping[str, str] = field(default_factory=dict)
+    """What they hold where the record was completed again and the certificate that renews this one stands there."""
 
     @property
     def path(self) -> str:
         return f"/sobjects/{self.kind}/{self.id}"
 
     def wrong(self, shown: Mapping[str, object], state: str) -> dict[str, str | None]:
-        """Returns what has to be written: all of it when issued; when revoked, nothing where another one stands."""
+        """Returns what has to be written: all of it when issued (unless its renewal stands there), and when revoked
+        nothing where another one stands.
+        """
         held = {name: str(shown.get(name) or "").strip() for name in self.fields}
+        if any(held[name] == value for name, value in self.renewal.items()):
+            return {}
         if state == "issued":
             return {name: value for name, value in self.fields.items() if held[name] != value}
         return {name: None for name, value in self.fields.items() if held[name] == value}
+
+
+def _of_renewal(fields: Mapping[str, str], certificate: Certificate) -> dict[str, str]:
+    if certificate.renewed_by is None:
+        return {}
+    ours, theirs = certificate_id.grouped(certificate.id), certificate_id.grouped(certificate.renewed_by)
+    return {name: value.replace(ours, theirs) for name, value in fields.items()}
 
 
 def _named(fields: Mapping[str | None, str]) -> dict[str, str]:

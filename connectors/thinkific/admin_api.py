@@ -30,12 +30,13 @@ def pages(api: ApiClient, path: str, query: Mapping[str, str], *, most: int = MO
         if not isinstance(following, int) or following <= number:
             return
         number = following
+    raise TemporaryError(f"Thinkific's list has more than {most:,} pages; the rest was not looked at.", code="list")
 
 
 def read(response: ApiResponse) -> JsonObject:
     """Returns the object in an answer. Raises TemporaryError when it is none (a page of a proxy)."""
     try:
-        answer = read_json(response.body, max_bytes=_MAX_BYTES)
+        answer = read_json(response.body, max_bytes=_MAX_BYTES, mend=True)
     except PayloadError as error:
         raise TemporaryError(f"Thinkific's answer cannot be read. {error}", code="not_json") from error
     if not isinstance(answer, dict):

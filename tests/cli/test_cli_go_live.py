@@ -170,7 +170,7 @@ def test_what_test_mode_caught_is_listed_and_found_again_by_the_first_live_poll(
     catch_one(tried)
     said = go_live(tried)
     assert "Maria Silva" in said
-    assert "The first poll finds those of the 1 above again that are not older, and issues them for real." in said
+    assert "The first poll finds those of the 1 above again that are not older, and issues them for real" in said
     tried.says("poll", "harbour")
     assert tried.issued() == ["Maria Silva", "Maria Silva"]
     assert tried.mails() == 1

@@ -300,3 +300,15 @@ def test_tags_are_listed_as_courses() -> None:
         ("123", "completed: Safety Basics"),
         ("124", "completed: Fire Safety"),
     ]
+
+
+def test_a_list_longer_than_is_read_fails_the_poll_instead_of_being_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("connectors.kajabi.rest.MOST_PAGES", 3)
+    numbers = iter(range(100))
+
+    def another(_: Asked) -> Answer:
+        return Answer({"data": [tag(str(next(numbers)), "newsletter")], "links": {"next": "https://x.example/next"}})
+
+    api = RoutedApi(kajabi(), {"GET /contact_tags": another})
+    with pytest.raises(TemporaryError, match="more than 3 pages"):
+        list(kajabi().poll(api, {}, SINCE, NOW))

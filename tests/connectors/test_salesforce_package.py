@@ -9,11 +9,11 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
-from contract import ROOT
 from salesforce_samples import SETTINGS, salesforce
 
 from connectors.salesforce import SalesforceSettings
 
+ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "docs" / "connect" / "salesforce-package"
 GUIDE = (ROOT / "docs" / "connect" / "salesforce.md").read_text(encoding="utf-8")
 METADATA = "{http://soap.sforce.com/2006/04/metadata}"

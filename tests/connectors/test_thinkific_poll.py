@@ -15,6 +15,7 @@ from test_thinkific_connector import SECRET, SETTINGS, body, thinkific
 from bridge.core.connector import ApiResponse, CourseFound, Finding, Page
 from bridge.core.errors import PermanentError, TemporaryError
 from bridge.core.models import Completion, Held, SourceEvent
+from connectors.thinkific.admin_api import pages
 
 SINCE = datetime(2026, 2, 1, tzinfo=UTC)
 LIST, USER = "GET /enrollments", "GET /users/123456"
@@ -360,3 +361,9 @@ def test_a_refused_address_is_said_in_thinkifics_words() -> None:
 def test_a_webhook_that_begins_inactive_is_an_error() -> None:
     with pytest.raises(PermanentError, match="pending"):
         connected(hooks(), (f"POST {HOOKS}", Answer({"id": "20", "status": "pending"}, 201)))
+
+
+def test_a_list_longer_than_is_read_fails_the_poll_instead_of_being_cut_off() -> None:
+    api = ScriptedApi(thinkific(), page(row(), following=2), page(row(id=2), following=3))
+    with pytest.raises(TemporaryError, match="more than 2 pages"):
+        list(pages(api, "/enrollments", {}, most=2))

@@ -377,6 +377,43 @@ def test_a_poll_that_stopped_in_the_middle_goes_on_from_there() -> None:
     assert later[-1].cursor == {"since": (NOW - timedelta(hours=1)).isoformat()}
 
 
+@pytest.mark.parametrize("name", ["Dana \ud83d", "Dana \x00", "\udc00"])
+def test_half_an_emoji_in_one_name_does_not_hide_the_others(name: str) -> None:
+    answer = items(1, 2)
+    answer["data"][0]["name"] = name
+    pages, _ = polled(POLL, answer)
+    assert ids(pages) == [["e-1", "e-2"]]
+    assert "\ufffd" in pages[0].events[0].data["name"]
+
+
+@pytest.mark.parametrize("odd", ["t" * 5_000, {"page": 2}, ["t"]])
+def test_a_next_page_that_cannot_be_read_fails_the_poll_instead_of_ending_it(odd: object) -> None:
+    with pytest.raises(TemporaryError, match="a next page that is none"):
+        polled(POLL + "  pages: {by: token, next: answer.more}\n", {**items(1), "more": odd})
+
+
+@pytest.mark.parametrize("none", [None, "", [], {}, False])
+def test_no_next_page_ends_the_poll_however_that_is_written(none: object) -> None:
+    pages, _ = polled(POLL + "  pages: {by: token, next: answer.more}\n", {**items(1), "more": none})
+    assert "going" not in pages[-1].cursor
+
+
+@pytest.mark.parametrize("status", [400, 404, 410, 422])
+def test_a_page_that_the_vendor_no_longer_knows_begins_the_list_anew_instead_of_failing_for_ever(status: int) -> None:
+    lines = POLL + "  pages: {by: token, next: answer.more}\n"
+    cursor = {"since": "2026-01-01T00:00:00Z", "going": {"page": "expired", "began": NOW.isoformat()}}
+    pages, script = polled(lines, (status, {"error": "no such page"}), items(1), cursor=cursor)
+    assert ids(pages) == [["e-1"]]
+    assert [asked["query"].get("page") for asked in script.asked] == ["expired", None]
+    assert "going" not in pages[-1].cursor
+
+
+@pytest.mark.parametrize(("status", "cursor"), [(403, {"going": {"page": "t"}}), (404, {})])
+def test_any_other_refusal_still_fails_the_poll(status: int, cursor: dict[str, Any]) -> None:
+    with pytest.raises(PermanentError):
+        polled(POLL + "  pages: {by: token, next: answer.more}\n", (status, {}), cursor=cursor)
+
+
 def test_items_that_are_no_events_are_left_out() -> None:
     answer = {
         "data": [

@@ -11,13 +11,12 @@ from typing import Any
 import pytest
 from flow.rig import Rig
 from flow.rig_settings import PUBLIC
-from flow.rig_vendors_a import Vendor, checked
+from flow.rig_vendors_a import Desk, checked
+from flow.rig_vendors_b import only_source, still_clock
+from vendors.faults import Faults
 from vendors.hubspot import HubSpotStandIn
 from vendors.hubspot.portal import PORTAL_ID, Portal, Record
 from vendors.hubspot.sender import Delivery, HubSpotSender, Sent
-
-from bridge.core import certificate_id
-from connectors.hubspot import HubSpot
 
 SECRET = "hubspot-client-secret-0001"
 API_KEY = "hubspot-workflow-key-0002"
@@ -26,7 +25,6 @@ ADA, BEN, NO_ADDRESS = "70000000101", "70000000102", "70000000104"
 DONE_AT = "2026-11-20T10:13:20.123Z"
 TITLE = 'Intro to "Safety" <Level 1>'
 MAPPING = f"""\
-extends: hubspot
 every_course:
   again: renew
 courses:
@@ -49,7 +47,7 @@ FLAT = {
 
 
 @dataclass
-class Hub(Vendor[HubSpotStandIn]):
+class Hub(Desk[HubSpotStandIn]):
     """The source `hubspot`."""
 
     sender: HubSpotSender = field(default_factory=lambda: HubSpotSender(SECRET, f"{PUBLIC}/hooks/hubspot"))
@@ -57,11 +55,11 @@ class Hub(Vendor[HubSpotStandIn]):
     @property
     def portal(self) -> Portal:
         """The account."""
-        return self.stand_in.portal
+        return self.vendor.portal
 
     def complete(self, contact: str = ADA, at: str = DONE_AT, *, changed: datetime | None = None, **more: str) -> None:
         """Fills the property that tells of a completion; `changed` is when that was done, if not now."""
-        with self.stand_in.lock:
+        with self.vendor.lock:
             self.portal.set(contact, at=changed, course_completed_at=at, **more)
 
     def contact(self, number: str = ADA) -> Record:
@@ -82,7 +80,7 @@ class Hub(Vendor[HubSpotStandIn]):
 
     def happened(self, *types: str) -> list[dict[str, Any]]:
         """What webhooks have to report since the last time."""
-        with self.stand_in.lock:
+        with self.vendor.lock:
             return self.portal.take_events(*types)
 
     def deliver(self, sent: Sent) -> Delivery:
@@ -94,14 +92,10 @@ class Hub(Vendor[HubSpotStandIn]):
         """Posts a batch of the app's webhooks, by default everything that happened, and waits until it is through."""
         delivery = self.deliver(self.sender.webhooks(self.happened() if events is None else events, **options))
         assert delivery.delivered, delivery
-        self.rig.wait_settled()
+        self.settle()
         return delivery
 
     # -- what became of it -------------------------------------------------------------------------
-
-    def number(self) -> str:
-        """The only certificate's number, as it is printed."""
-        return certificate_id.grouped(self.rig.certificate().certificate.id)
 
     def assert_one_of_each(self, contact: str = ADA) -> None:
         """One certificate, one mail, its number and link in the contact, one note."""
@@ -116,22 +110,21 @@ class Hub(Vendor[HubSpotStandIn]):
 
 
 @contextmanager
-def connected(rig: Rig, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> Iterator[Hub]:
+def connected(rig: Rig, patch: pytest.MonkeyPatch, **settings: Any) -> Iterator[Hub]:
     """Makes a HubSpot account the bridge's only source; the bridge itself is not started yet."""
-    # How requests are spread over time has tests of its own.
-    monkeypatch.setattr(HubSpot, "rate", None)
-    with HubSpotStandIn(token=TOKEN) as stand_in:
-        hub = Hub(rig, "hubspot", stand_in)
+    clock = still_clock(patch)
+    with HubSpotStandIn(token=TOKEN, clock=clock.now) as vendor:
         wanted = {
             "portal_id": str(PORTAL_ID),
             "client_secret": SECRET,
             "token": TOKEN,
-            "api_url": stand_in.url,
+            "api_url": vendor.url,
             "completed_property": "course_completed_at",
             "course_property": "course_id",
             "score_property": "course_score",
             "write_back": {"url_property": "certificate_url", "issued_property": "certificate_issued_at"},
         }
-        hub.configure(MAPPING, **{**wanted, **settings})
+        only_source(rig, "hubspot", {**wanted, **settings}, mapping=MAPPING)
+        hub = Hub(rig, "hubspot", vendor, clock, Faults(vendor))
         with checked(hub):
             yield hub

@@ -22,6 +22,7 @@ from vendors.teachable import TeachableStandIn
 
 from bridge.cli.commands import certbridge
 from bridge.clients.pace import Pace
+from bridge.core import certificate_id
 from bridge.core.errors import BridgeError
 from bridge.core.models import State
 from bridge.demo.vendors.json_vendor import Delivery
@@ -37,6 +38,11 @@ NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 """When every test begins."""
 ADDRESS_TOKEN = "sample-address-token-0005"
 V = TypeVar("V", bound=StandIn)
+
+
+def number(rig: Rig, at: int = -1) -> str:
+    """Returns the number of the newest certificate (or of another) as people read it."""
+    return certificate_id.grouped(rig.certificates()[at].certificate.id)
 
 
 class Clock:
@@ -193,7 +199,7 @@ class Place(Generic[V]):
 @contextmanager
 def teachable(rig: Rig, patch: pytest.MonkeyPatch, **settings: Any) -> Iterator[Place[TeachableStandIn]]:
     """A bridge whose only source is a Teachable school that writes the number into `src`."""
-    clock = _clock(patch)
+    clock = still_clock(patch)
     with TeachableStandIn(clock=clock.seconds) as vendor:
         ours = {
             "url_token": ADDRESS_TOKEN,
@@ -207,7 +213,7 @@ def teachable(rig: Rig, patch: pytest.MonkeyPatch, **settings: Any) -> Iterator[
 @contextmanager
 def kajabi(rig: Rig, patch: pytest.MonkeyPatch, **settings: Any) -> Iterator[Place[KajabiStandIn]]:
     """A bridge whose only source is a Kajabi site with two courses and a mark for each."""
-    clock = _clock(patch)
+    clock = still_clock(patch)
     with KajabiStandIn(clock=clock.seconds) as vendor:
         vendor.account.add(Tag("789", "certificate: Safety Basics"), Tag("790", "certificate: Forklift Operator"))
         ours = {
@@ -232,7 +238,7 @@ def thinkific(rig: Rig, patch: pytest.MonkeyPatch, **settings: Any) -> Iterator[
         "api_url": rig.thinkific.base_url,
         "profile_field": "Certificate ID",
     }
-    yield _place(rig, "thinkific", rig.thinkific, _clock(patch), {**ours, **settings}, None)
+    yield _place(rig, "thinkific", rig.thinkific, still_clock(patch), {**ours, **settings}, None)
 
 
 @contextmanager
@@ -243,18 +249,22 @@ def moodle(rig: Rig, patch: pytest.MonkeyPatch, **settings: Any) -> Iterator[Pla
     """
     rig.moodle.site.add(User(4, "learner2", "Xiaolong", "Li", "li.xiaolong@example.invalid"))
     ours = {"url": rig.moodle.url, "token": rig.moodle.token, "webhook_token": WEBHOOK_TOKEN}
-    yield _place(rig, "moodle", rig.moodle, _clock(patch), {**ours, **settings}, None)
+    yield _place(rig, "moodle", rig.moodle, still_clock(patch), {**ours, **settings}, None)
 
 
 def _place(rig: Rig, name: str, vendor: V, clock: Clock, settings: dict[str, Any], token: str | None) -> Place[V]:
-    base = {"connector": name, "mode": "live", "mapping": f"{name}-courses.yaml", "since": "2026-01-01"}
-    # A test polls when it means to.
-    rig.set("sources", {name: {**base, "allow_private": True, "poll_every": "off", **settings}})
-    rig.mapping(name, f"extends: {name}\nother_courses: issue\n")
+    only_source(rig, name, settings)
     return Place(rig, name, vendor, clock, Faults(vendor), token)
 
 
-def _clock(patch: pytest.MonkeyPatch) -> Clock:
+def only_source(rig: Rig, name: str, settings: dict[str, Any], *, mapping: str = "other_courses: issue\n") -> None:
+    """Gives the bridge one source, live and polled when a test means to, that is named like its connector."""
+    base = {"connector": name, "mode": "live", "mapping": f"{name}-courses.yaml", "since": "2026-01-01"}
+    rig.set("sources", {name: {**base, "allow_private": True, "poll_every": "off", **settings}})
+    rig.mapping(name, f"extends: {name}\n{mapping}")
+
+
+def still_clock(patch: pytest.MonkeyPatch) -> Clock:
     """Puts the clock into the database, and takes the pauses between requests away: they have tests of their own."""
     clock = Clock()
     patch.setattr(Transaction, "now", property(lambda tx: clock.now()))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from flow.harbour_site import AT, MAPPING, Site, block
@@ -12,11 +13,11 @@ from flow.rig import Rig
 from vendors.harbour_lms import HarbourStandIn
 
 from bridge.core import certificate_id
-from bridge.core.errors import PermanentError
+from bridge.core.errors import PermanentError, TemporaryError
 from bridge.core.models import JsonObject, State
 from bridge.demo.vendors.stand_in import Answer, Call, Wire
 from bridge.issuing.job import RenderJob
-from bridge.store import completions, outbox
+from bridge.store import completions, erase, outbox
 
 NAME = "Zdenka Osobnova"
 ADDRESS = "zdenka@osobni.example.invalid"
@@ -86,6 +87,80 @@ def test_taken_back_without_a_completion_it_is_ignored_in_the_end_with_the_reaso
         harbour.rig.later()
     assert harbour.codes() == [("ignored", "nothing_to_revoke")]
     assert "learner 7, course 68" in (harbour.rig.event().reason or "")
+
+
+def _vendor_is_down(site: Site) -> None:
+    site.vendor.interceptor = lambda call, respond, wire: site.vendor.problem(503, "down")
+
+
+def _given_up(site: Site) -> None:
+    """Nothing was there to be taken back, however long it waited."""
+    for _ in range(3):
+        site.rig.later()
+    assert ("ignored", "nothing_to_revoke") in site.codes()
+
+
+def test_taken_back_while_the_vendor_was_down_for_hours_the_completion_is_held(site: Site) -> None:
+    site.rig.set("sources.harbour.thin", True)
+    with site.rig.running():
+        said = person(site, enrolment="e-7")
+        _vendor_is_down(site)
+        site.told(site.vendor.completed(1, said))
+        took_back(site, enrolment="e-7")
+        _given_up(site)
+        site.vendor.interceptor = None
+        site.rig.later()
+        assert site.codes()[0] == ("held", "taken_back")
+        assert "event 2" in (site.rig.events()[0].reason or "")
+        assert site.rig.certificates() == []
+        site.rig.certbridge("events", "release", str(site.rig.events()[0].id), "--reason", "he paid after all")
+        site.rig.wait_settled()
+        assert site.rig.certificate().certificate.state == "issued"
+
+
+@pytest.mark.parametrize(
+    "named", [{"enrolment": "e-7"}, {"learner": {"id": "7"}, "course": {"id": "68"}}], ids=["by key", "by learner"]
+)
+def test_a_completion_that_comes_long_after_it_was_taken_back_is_held(any_harbour: Site, named: JsonObject) -> None:
+    site = any_harbour
+    took_back(site, **named)
+    _given_up(site)
+    site.told(site.vendor.completed(1, person(site, enrolment="e-7")))
+    site.told(site.vendor.completed(2, person(site, "8", enrolment="e-8")))
+    assert site.codes()[1:] == [("held", "taken_back"), ("done", "issued")]
+    later = (datetime.now(UTC) + timedelta(minutes=1)).isoformat()
+    again = {**site.vendor.completions[0], "completed_at": later, "enrolment": "e-9"}
+    site.told(site.vendor.completed(3, again))
+    assert site.codes()[-1] == ("done", "issued"), "completed anew after that"
+
+
+def test_what_was_held_when_it_was_taken_back_asks_again_before_it_is_issued(harbour: Site) -> None:
+    harbour.rig.mapping("harbour", "extends: harbour\nother_courses: hold\n")
+    harbour.rig.bridge.mappings.refresh()
+    harbour.told(harbour.vendor.completed(1, person(harbour, enrolment="e-7")))
+    took_back(harbour, enrolment="e-7")
+    _given_up(harbour)
+    harbour.rig.mapping("harbour", MAPPING)
+    harbour.rig.bridge.mappings.refresh()
+    harbour.rig.certbridge("events", "replay", "--held", "--yes")
+    harbour.rig.wait_settled()
+    assert harbour.codes()[0] == ("held", "taken_back")
+
+
+def test_a_draft_that_a_crash_left_is_held_when_it_was_taken_back(
+    harbour: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise TemporaryError("no renderer")
+
+    monkeypatch.setattr(type(harbour.rig.bridge.templates), "job", broken)
+    harbour.told(harbour.vendor.completed(1, person(harbour, enrolment="e-7")))
+    took_back(harbour, enrolment="e-7")
+    _given_up(harbour)
+    monkeypatch.undo()
+    harbour.rig.later()
+    assert harbour.codes()[0] == ("held", "taken_back")
+    assert harbour.rig.certificate().certificate.state == "draft"
 
 
 def test_after_it_was_taken_back_neither_webhook_nor_poll_issues_it_again(harbour: Site) -> None:
@@ -240,6 +315,47 @@ def test_a_correction_that_is_being_drawn_meanwhile_is_refused(harbour: Site, mo
     assert len(harbour.rig.mails()) == 1
 
 
+def test_what_was_being_sent_when_the_learner_was_forgotten_is_not_kept(any_harbour: Site) -> None:
+    site = any_harbour
+
+    def forget_meanwhile(call: Any, respond: Any, wire: Any) -> Any:
+        answer = respond()
+        if call.name.startswith("GET"):
+            site.transact(lambda tx: erase.erase(tx, "harbour", False, "7", actor="ana", reason="the law"))
+        return answer
+
+    site.vendor.interceptor = forget_meanwhile
+    site.told(site.vendor.completed(1, person(site)))
+    site.rig.wait(lambda: site.rig.attempts(outbox_id=_written_back(site).id))
+    assert _written_back(site).state is State.CANCELLED
+    assert_forgotten(site)
+
+
+def test_what_was_being_revoked_when_the_learner_was_forgotten_stays_forgotten(
+    any_harbour: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = any_harbour
+    site.told(site.vendor.completed(1, person(site, enrolment="e-7")))
+    templates = type(site.rig.bridge.templates)
+    job = templates.job
+
+    def forget_meanwhile(*words: Any, **more: Any) -> Any:
+        made = job(*words, **more)
+        site.transact(lambda tx: erase.erase(tx, "harbour", False, "7", actor="ana", reason="the law"))
+        return made
+
+    monkeypatch.setattr(templates, "job", forget_meanwhile)
+    took_back(site, enrolment="e-7")
+    site.rig.later()
+    assert site.codes()[-1] == ("done", "already_revoked")
+    assert_forgotten(site)
+    assert site.rig.certificate().certificate.state == "erased"
+
+
+def _written_back(site: Site) -> outbox.OutboxRow:
+    return site.rig.delivery("write_back")
+
+
 def test_asked_first_a_person_decides_about_forgetting(harbour: Site) -> None:
     harbour.rig.mapping("harbour", MAPPING + "events: {learner.deleted: {erasure: {policy: ask}}}\n")
     harbour.rig.bridge.mappings.refresh()
@@ -355,6 +471,32 @@ def test_without_keys_the_merged_completion_is_known_by_its_time(any_harbour: Si
     assert len(site.rig.certificates()) == 1
 
 
+def test_what_waits_under_an_id_that_is_merged_meanwhile_belongs_to_the_record_that_stays(site: Site) -> None:
+    site.rig.set("sources.harbour.thin", True)
+    with site.rig.running():
+        said = site.vendor.complete("3", AT, enrolment=None)
+        _vendor_is_down(site)
+        site.told(site.vendor.completed(1, said))
+        merge(site, "2", "3")
+        merge(site, "1", "2", number="m-2")
+        site.vendor.interceptor = None
+        site.rig.later()
+        assert len(_cycles(site.rig, "1")) == 1
+        site.vendor.complete("1", AT, enrolment=None)
+        with site.vendor.lock:
+            del site.vendor.completions[0]
+        assert site.poll().new == ()
+        took_back(site, learner={"id": "3"}, course={"id": "68"})
+        assert site.rig.certificate().certificate.state == "revoked"
+
+
+def test_records_that_are_merged_to_and_fro_end_as_the_last_merge_says(harbour: Site) -> None:
+    merge(harbour, "1", "2")
+    merge(harbour, "2", "1", number="m-2")
+    harbour.told(harbour.vendor.completed(1, harbour.vendor.complete("1", AT)))
+    assert (len(_cycles(harbour.rig, "1")), len(_cycles(harbour.rig, "2"))) == (0, 1)
+
+
 def test_after_a_merge_the_latest_completion_is_the_latest_by_date(harbour: Site) -> None:
     harbour.told(harbour.vendor.completed(1, harbour.vendor.complete("1", AT)))
     harbour.told(harbour.vendor.completed(2, harbour.vendor.complete("2", AT - timedelta(days=50))))
@@ -399,3 +541,16 @@ def test_a_merge_with_itself_moves_nothing(harbour: Site) -> None:
     merge(harbour, "1", "1")
     assert _cycles(harbour.rig, "1") == [(1, "2026-11-20")]
     assert harbour.rig.read(lambda tx: outbox.search(tx, limit=10))
+
+
+def test_who_was_merged_is_forgotten_under_every_id_after_the_source_got_another_name(site: Site) -> None:
+    site.rig.mapping("harbour", "extends: harbour\nother_courses: hold\n")
+    with site.rig.running():
+        site.told(site.vendor.completed(1, person(site, "9")))
+        merge(site, "7", "9")
+    renamed = {**site.rig.settings["sources"].pop("harbour"), "formerly": ["harbour"]}
+    site.rig.settings["sources"]["port"] = renamed
+    with site.rig.running():
+        site.rig.post_signed(site.vendor.event("d-1", "learner.deleted", learner={"id": "7"}), "port")
+        site.rig.wait_settled()
+        assert_forgotten(site)

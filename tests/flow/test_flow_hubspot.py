@@ -23,7 +23,6 @@ from flow.rig_hubspot import (
     Hub,
     connected,
 )
-from flow.rig_vendors_a import ago
 from vendors.hubspot.sender import Sent, Version
 from vendors.hubspot.values import Property
 
@@ -77,7 +76,7 @@ def test_a_signed_batch_of_the_app_becomes_a_certificate_a_mail_a_number_and_a_n
     assert to(mail) == ["ada@example.org"]
     assert hub.shown("certificate_issued_at") == said.issued_on.isoformat()
     assert "Ada Örnek-O'Neil & Co" in hub.rig.pdf_text(hub.rig.certificate().certificate.id)
-    for row in hub.steps().values():
+    for row in hub.write_backs():
         assert row.receipt is not None
         assert row.receipt["confirmed"] is True
 
@@ -142,25 +141,25 @@ def test_case_08_a_cleared_property_brings_nothing(hub: Hub, cleared: str | None
 def test_case_09_our_own_writing_comes_back_as_webhooks_and_changes_nothing(hub: Hub) -> None:
     hub.complete()
     hub.report()
-    calls = len(hub.stand_in.calls)
+    calls = len(hub.vendor.calls)
     echo = hub.happened()
     assert {one["propertyName"] for one in echo} == {"certificate_id", "certificate_url", "certificate_issued_at"}
     hub.report(echo)
     assert {row.state for row in hub.rig.events()[1:]} == {State.IGNORED}
     assert all("certbridge writes it itself" in (row.reason or "") for row in hub.rig.events()[1:])
-    assert len(hub.stand_in.calls) == calls
+    assert len(hub.vendor.calls) == calls
     hub.assert_one_of_each()
 
 
 def test_case_10_a_hidden_value_is_held_and_never_used(hub: Hub) -> None:
     hub.complete()
     (event,) = hub.happened()
-    with hub.stand_in.lock:
+    with hub.vendor.lock:
         hub.contact().properties["course_completed_at"] = "REDACTED"
     hub.report([{**event, "propertyValue": "REDACTED"}])
     assert (hub.rig.event().state, hub.rig.event().code) == (State.HELD, "hidden")
     assert "crm.objects.contacts.sensitive.read" in (hub.rig.event().reason or "")
-    with hub.stand_in.lock:
+    with hub.vendor.lock:
         hub.contact().properties["course_completed_at"] = DONE_AT
     hub.replay(hub.rig.event().id)
     hub.assert_one_of_each()
@@ -170,33 +169,33 @@ def test_case_22_what_is_no_completion_is_answered_200_and_never_asked_about(hub
     bodies = [[], [None, 3, {"subscriptionType": "contact.whatever", "objectId": 1}], [{"odd": True}]]
     for body in bodies:
         assert hub.deliver(hub.sender.signed("webhooks", "POST", json.dumps(body).encode(), ("v3",))).delivered
-    hub.rig.wait_settled()
+    hub.settle()
     assert {row.state for row in hub.rig.events()} == {State.IGNORED}
     assert all(row.reason for row in hub.rig.events())
-    assert hub.stand_in.calls == []
+    assert hub.vendor.calls == []
     assert hub.rig.request("GET", "/healthz").status == 200
 
 
 def test_case_23_a_hundred_events_are_acknowledged_before_hubspot_is_asked(connect: Connect) -> None:
     with connect() as hub:
         # Courses that nobody listed are left out, so that this is about events and not about a hundred PDFs.
-        hub.rig.mapping("hubspot", MAPPING + "other_courses: skip\n")
+        hub.decide(MAPPING + "other_courses: skip\n")
         numbers = [hub.portal.add_contact(email=f"c{n}@example.org", course_id="other").id for n in range(100)]
         for number in numbers:
             hub.complete(number)
         batch = hub.happened(COMPLETED)
-        with hub.rig.running(), hub.stand_in.lock:  # nothing is answered while the lock is held
+        with hub.rig.running(), hub.vendor.lock:  # nothing is answered while the lock is held
             assert len(batch) == 100
             delivery = hub.deliver(hub.sender.webhooks(batch))
             assert delivery.delivered
             assert len(hub.rig.events()) == 100
-            hub.stand_in.lock.release()
+            hub.vendor.lock.release()
             try:
-                hub.rig.wait_settled()
+                hub.settle()
             finally:
-                hub.stand_in.lock.acquire()
+                hub.vendor.lock.acquire()
             assert {row.state for row in hub.rig.events()} == {State.IGNORED}
-            assert len(hub.stand_in.calls) == 100
+            assert len(hub.vendor.calls) == 100
 
 
 # -- proof ---------------------------------------------------------------------------------------
@@ -256,7 +255,7 @@ def test_case_15_trouble_of_ours_asks_a_workflow_to_come_again_and_names_the_tim
     assert lost.wait is not None
     assert lost.wait >= 1
     assert hub.deliver(sent).delivered
-    hub.rig.wait_settled()
+    hub.settle()
     hub.assert_one_of_each()
 
 
@@ -300,7 +299,7 @@ def test_case_14_every_body_of_a_workflow_brings_the_same_certificate_as_app_and
     hub.complete(course_score="92.5")
     for versions in (("v2",), ("v3",), ("v2", "v3")):
         assert hub.deliver(hub.sender.workflow(BODIES[body](), versions=versions)).delivered
-    hub.rig.wait_settled()
+    hub.settle()
     assert hub.rig.event().deliveries == 3
     hub.assert_one_of_each()
     said = hub.rig.certificate().version.data
@@ -316,7 +315,7 @@ def test_a_deal_that_names_no_contact_is_asked_for_it_and_held_where_it_has_two(
     deal = {"objectTypeId": "0-3", "id": "30000000801", "properties": deal_shaped()["properties"]}
     hub.portal.add_deal("30000000801", [ADA, BEN])
     hub.deliver(hub.sender.workflow(deal))
-    hub.rig.wait_settled()
+    hub.settle()
     row = hub.rig.event()
     assert (row.state, row.code) == (State.HELD, "no_learner")
     assert "Deal 30000000801 has 2 contacts" in (row.reason or "")
@@ -329,7 +328,7 @@ def test_a_deal_that_names_no_contact_is_asked_for_it_and_held_where_it_has_two(
 def test_a_workflow_may_show_an_api_key_instead_of_a_signature(connect: Connect, header: str, value: str) -> None:
     with connect(client_secret=None, api_key=API_KEY, api_key_header=header) as hub, hub.rig.running():
         assert hub.deliver(hub.sender.workflow_with_key(FLAT, header=header, value=value)).delivered
-        hub.rig.wait_settled()
+        hub.settle()
         hub.assert_one_of_each()
         wrong = hub.deliver(hub.sender.workflow_with_key(FLAT, header=header, value="another-key-0000"))
         # For a workflow 401 is final, so nobody but a stranger may get it.
@@ -340,7 +339,7 @@ def test_a_workflow_may_show_an_api_key_instead_of_a_signature(connect: Connect,
 def test_a_workflow_that_sends_an_id_only_is_filled_from_the_contact(hub: Hub) -> None:
     hub.complete()
     hub.deliver(hub.sender.workflow({"contact_id": ADA}))
-    hub.rig.wait_settled()
+    hub.settle()
     hub.assert_one_of_each()
     hub.report()
     hub.poll()
@@ -350,16 +349,16 @@ def test_a_workflow_that_sends_an_id_only_is_filled_from_the_contact(hub: Hub) -
 def test_a_workflow_that_sends_an_address_only_meets_the_poll_in_one_certificate(hub: Hub) -> None:
     hub.complete(BEN)
     hub.deliver(hub.sender.workflow({"email": "Ben+Courses@example.org", "course_id": "safety-1"}))
-    hub.rig.wait_settled()
+    hub.settle()
     hub.poll()
     hub.assert_one_of_each(BEN)
 
 
 def test_a_workflow_that_sends_no_time_takes_the_contacts_own_so_that_the_poll_renews_nothing(hub: Hub) -> None:
-    hub.complete(changed=ago(minutes=5))
+    hub.complete(changed=hub.clock.ago(minutes=5))
     hub.deliver(hub.sender.workflow({name: FLAT[name] for name in FLAT if name != "completed_at"}))
-    hub.rig.wait_settled()
-    hub.portal.set(ADA, at=ago(minutes=2))
+    hub.settle()
+    hub.portal.set(ADA, at=hub.clock.ago(minutes=2))
     hub.poll()
     hub.report()
     hub.assert_one_of_each()
@@ -377,7 +376,7 @@ def test_what_no_webhook_told_is_polled_certified_and_written_back(any_hub: Hub)
     hub.assert_one_of_each()
     # The number is there, so it is missing no more; that writing it changed the contact brings nothing either.
     assert hub.poll().known == 0
-    hub.portal.set(ADA, at=ago(minutes=2))
+    hub.portal.set(ADA, at=hub.clock.ago(minutes=2))
     again = hub.poll()
     assert (again.new, again.known) == ((), 1)
     hub.assert_one_of_each()
@@ -385,10 +384,10 @@ def test_what_no_webhook_told_is_polled_certified_and_written_back(any_hub: Hub)
 
 @pytest.mark.parametrize("poll_first", [True, False])
 def test_webhook_and_poll_of_one_completion_give_one_certificate(hub: Hub, poll_first: bool) -> None:
-    hub.complete(changed=ago(minutes=5))
+    hub.complete(changed=hub.clock.ago(minutes=5))
     for step in (hub.poll, hub.report) if poll_first else (hub.report, hub.poll):
         step()
-        hub.portal.set(ADA, at=ago(minutes=2))
+        hub.portal.set(ADA, at=hub.clock.ago(minutes=2))
         hub.poll()
     hub.assert_one_of_each()
     assert sum(row.state is State.DONE and row.code == "issued" for row in hub.rig.events()) == 1
@@ -405,7 +404,7 @@ def test_a_completion_whose_webhook_was_lost_is_found_by_the_poll_and_told(hub: 
     assert polled.lost == polled.new
     assert {row.state for row in hub.rig.deliveries()} == {State.DONE}
     assert hub.shown("certificate_id", BEN)
-    assert "source.reconciled" in hub.rig.dump()
+    assert [one["count"] for one in hub.reconciled()] == [1]
 
 
 def test_case_16_more_contacts_than_the_search_would_show_and_one_moment_for_all_of_them(
@@ -413,9 +412,9 @@ def test_case_16_more_contacts_than_the_search_would_show_and_one_moment_for_all
 ) -> None:
     monkeypatch.setattr("connectors.hubspot.polling.PAGE", 10)  # 200 in one page of at most 10,000 contacts for real
     with connect() as hub:
-        hub.stand_in.search_cap = 15
-        hub.rig.mapping("hubspot", MAPPING + "other_courses: skip\n")
-        moment = ago(minutes=30)
+        hub.vendor.search_cap = 15
+        hub.decide(MAPPING + "other_courses: skip\n")
+        moment = hub.clock.ago(minutes=30)
         for n in range(25):
             known = {"email": f"c{n}@example.org", "firstname": "Cleo", "lastname": f"No. {n}", "course_id": "other"}
             hub.complete(hub.portal.add_contact(at=moment, **known).id, changed=moment)
@@ -431,10 +430,10 @@ def test_case_16_more_contacts_than_the_search_would_show_and_one_moment_for_all
 def test_case_17_a_change_the_search_did_not_know_yet_is_found_later(connect: Connect) -> None:
     # Without a property for the number there is no list of what is missing: only time tells what is new.
     with connect(write_back={"certificate_property": None}) as hub, hub.rig.running():
-        hub.stand_in.search_lag = timedelta(minutes=10)
-        hub.complete(changed=ago(seconds=90))
+        hub.vendor.search_lag = timedelta(minutes=10)
+        hub.complete(changed=hub.clock.ago(seconds=90))
         assert hub.poll().new == ()
-        hub.stand_in.search_lag = timedelta(0)
+        hub.vendor.search_lag = timedelta(0)
         assert len(hub.poll().new) == 1
         hub.assert_through()
         assert len(hub.notes()) == 1
@@ -457,7 +456,7 @@ def test_a_second_course_of_the_same_contact_brings_a_second_certificate_and_the
     hub.complete()
     hub.report()
     # Nobody delivers a webhook of it, and there is a number already: only the change tells.
-    hub.complete(at="2026-11-25T09:00:00.000Z", course_id="fire-2", changed=ago(minutes=5))
+    hub.complete(at="2026-11-22T09:00:00.000Z", course_id="fire-2", changed=hub.clock.ago(minutes=5))
     hub.poll()
     first, second = hub.rig.certificates()
     assert (first.version.data.course.title, second.version.data.course.title) == (TITLE, "Fire Safety")
@@ -479,7 +478,7 @@ def test_courses_with_properties_of_their_own_keep_their_numbers_apart(connect: 
     }
     with connect(**settings) as hub, hub.rig.running():
         hub.complete()
-        hub.portal.set(ADA, certificate_issued_at="2026-11-25")
+        hub.portal.set(ADA, certificate_issued_at="2026-11-22")
         hub.poll()
         safety, fire = hub.rig.certificates()
         assert {safety.version.data.course.title, fire.version.data.course.title} == {TITLE, "Fire Safety"}
@@ -503,7 +502,7 @@ def test_a_person_can_test_the_account_list_its_courses_and_ask_about_one_learne
     assert "fire-2" in hub.rig.certbridge("sources", "courses", "hubspot")
     hub.complete(BEN)
     hub.rig.certbridge("sources", "ask", "hubspot", "ben+courses@example.org")
-    hub.rig.wait_settled()
+    hub.settle()
     hub.assert_one_of_each(BEN)
     hub.report()
     hub.poll()

@@ -10,12 +10,11 @@ from collections.abc import Iterator
 
 import pytest
 from flow.rig import Rig
-from flow.rig_vendors_b import ADDRESS_TOKEN, Place, kajabi
+from flow.rig_vendors_b import ADDRESS_TOKEN, Place, kajabi, number
 from vendors.faults import Mode
 from vendors.kajabi import KajabiStandIn
 from vendors.kajabi_account import Contact, CustomField, Tag
 
-from bridge.core import certificate_id
 from bridge.core.models import State
 
 Site = Place[KajabiStandIn]
@@ -58,10 +57,6 @@ def notes(site: Site) -> list[str]:
 def field(site: Site, contact: str = ANA) -> str | None:
     with site.vendor.lock:
         return site.vendor.account.contacts[contact].custom.get("custom_1")
-
-
-def number(rig: Rig, at: int = -1) -> str:
-    return certificate_id.grouped(rig.certificates()[at].certificate.id)
 
 
 # -- from webhook to write-back ------------------------------------------------------------------

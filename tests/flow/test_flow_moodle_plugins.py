@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from flow.rig import Answer, Rig, changed, sample
 from flow.rig_settings import WEBHOOK_TOKEN
-from flow.rig_vendors_b import NOON, Place, moodle
+from flow.rig_vendors_b import NOON, Place, moodle, number
 
 from bridge.core import certificate_id
 from bridge.core.models import SignedRequest, State
@@ -106,10 +106,6 @@ def completes(site: Site, user: int = JOSE, course: int = 2, **ago: float) -> No
     site.vendor.site.complete(user, course, int(site.clock.ago(**(ago or {"minutes": 1})).timestamp()))
     assert site.rig.post("moodle", told(site, user, course)).status == 200
     site.settle()
-
-
-def number(rig: Rig, at: int = -1) -> str:
-    return certificate_id.grouped(rig.certificates()[at].certificate.id)
 
 
 def profile(site: Site, user: int = JOSE) -> dict[str, Any]:

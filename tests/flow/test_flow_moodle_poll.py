@@ -18,7 +18,6 @@ from flow.rig_vendors_b import NOON, Place, moodle
 from vendors.faults import Mode
 
 import connectors.moodle.enrolments
-from bridge.core import certificate_id
 from bridge.core.models import State
 from bridge.demo.vendors.moodle import MoodleStandIn
 
@@ -50,10 +49,6 @@ def heard(site: Site, user: int, course: int = 2) -> Answer:
     answer = site.rig.post("moodle", body)
     site.settle()
     return answer
-
-
-def number(rig: Rig, at: int = -1) -> str:
-    return certificate_id.grouped(rig.certificates()[at].certificate.id)
 
 
 # -- without any plugin --------------------------------------------------------------------------

@@ -470,6 +470,41 @@ def test_a_list_without_end_is_given_up(harbour: Site, monkeypatch: pytest.Monke
         harbour.polling.poll(harbour.source)
 
 
+def test_a_look_into_a_past_without_end_is_given_up(harbour: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.flow.past.MOST_PAGES", 3)
+    given = iter(range(100))
+    harbour.source.connector.poll = lambda *_: (Page([], {"after": number}) for number in given)  # type: ignore[method-assign]
+    with pytest.raises(PermanentError, match="more than 3 pages"):
+        harbour.rig.bridge.past.look(harbour.source, SINCE)
+
+
+def test_a_page_of_very_many_is_stored_in_parts_and_the_cursor_moves_with_the_last(harbour: Site) -> None:
+    harbour.first_contact()
+    before = harbour.state().cursor
+    many: list[Any] = [
+        SourceEvent(event_id=f"e-{number}", event_type="completion", skip="a sample") for number in range(450)
+    ]
+
+    def yields(*_: object) -> Iterator[Page]:
+        yield Page(many, {"after": 450})
+
+    harbour.source.connector.poll = yields  # type: ignore[method-assign]
+    whole, many[300] = many[300], None
+    with pytest.raises(TemporaryError, match="AttributeError"):
+        harbour.polling.poll(harbour.source)
+    # What came before it is on disk: each part was a transaction of its own, between which webhooks are stored.
+    assert (len(harbour.rig.events()), harbour.state().cursor) == (200, before)
+    many[300] = whole
+    polled = harbour.poll()
+    assert (polled.known, polled.unwanted) == (200, 250)
+    assert harbour.state().cursor == {"after": 450}
+
+
+def test_a_pause_longer_than_the_calendar_is_no_reason_to_fail(harbour: Site) -> None:
+    harbour.first_contact()
+    assert harbour.polling.due(harbour.source, timedelta(weeks=999_999)) is False
+
+
 def test_the_end_of_time_as_a_date_neither_stops_the_poll_nor_is_it_issued(harbour: Site) -> None:
     harbour.first_contact()
     harbour.vendor.complete("1", "9999-12-31T23:59:59+00:00")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Protocol
 
@@ -22,7 +23,6 @@ from flow.rig_salesforce import (
     connected,
     states,
 )
-from flow.rig_vendors_a import ago
 from vendors.salesforce.sender import OutboundMessages
 
 from bridge.core import certificate_id
@@ -38,21 +38,21 @@ class Connect(Protocol):
 
 
 @pytest.fixture
-def connect(rig: Rig) -> Connect:
-    return partial(connected, rig)
+def connect(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Connect:
+    return partial(connected, rig, monkeypatch)
 
 
 @pytest.fixture
-def crm(rig: Rig) -> Iterator[Crm]:
+def crm(connect: Connect, rig: Rig) -> Iterator[Crm]:
     """A running bridge on SQLite whose only source is an organisation of Salesforce."""
-    with connected(rig) as made, rig.running():
+    with connect() as made, rig.running():
         yield made
 
 
 @pytest.fixture
-def any_crm(any_rig: Rig) -> Iterator[Crm]:
+def any_crm(any_rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Iterator[Crm]:
     """The same, once on SQLite and once on PostgreSQL."""
-    with connected(any_rig) as made, any_rig.running():
+    with connected(any_rig, monkeypatch) as made, any_rig.running():
         yield made
 
 
@@ -69,16 +69,16 @@ def test_a_message_becomes_a_certificate_a_mail_a_number_a_task_and_a_file(any_c
     assert said.completed_on.isoformat() == "2026-11-20"
     (mail,) = crm.rig.mails()
     assert to(mail) == ["ada@example.org"]
-    for row in crm.steps().values():
+    for row in crm.write_backs():
         assert row.receipt is not None
         assert row.receipt["confirmed"] is True
-    assert crm.stand_in.tokens.sign_ins == 1
+    assert crm.vendor.tokens.sign_ins == 1
 
 
 def test_case_01_a_hundred_records_in_one_message_are_a_hundred_events_and_one_answer(connect: Connect) -> None:
     with connect() as crm:
         # Only two of them are about a course that is listed: this is about events, not about a hundred PDFs.
-        crm.rig.mapping("salesforce", "extends: salesforce\nother_courses: skip\ncourses:\n  SAFETY-1: Safety\n")
+        crm.decide("other_courses: skip\ncourses:\n  SAFETY-1: Safety\n")
         records = [crm.add(BEN) for _ in range(98)]
         crm.complete()
         crm.complete(BENS_RECORD)
@@ -89,7 +89,7 @@ def test_case_01_a_hundred_records_in_one_message_are_a_hundred_events_and_one_a
             assert [state for state, _ in states(crm)].count(State.IGNORED) == 98
             assert len(crm.rig.certificates()) == 2
             crm.assert_through()
-            assert crm.row(RECORD)["Certificate_Id__c"] != crm.row(BENS_RECORD)["Certificate_Id__c"]
+            assert crm.record(RECORD)["Certificate_Id__c"] != crm.record(BENS_RECORD)["Certificate_Id__c"]
 
 
 def test_case_02_a_message_is_sent_until_it_is_acknowledged_and_brings_one_certificate(
@@ -106,19 +106,19 @@ def test_case_02_a_message_is_sent_until_it_is_acknowledged_and_brings_one_certi
     monkeypatch.setattr(inbox, "put", fails_once)
     crm.complete()
     crm.messages.fire(RECORD)
-    refused = crm.messages.deliver(crm.address(TOKEN))
+    refused = crm.messages.deliver(f"{crm.door}/{TOKEN}")
     assert not refused.acknowledged
     lost = crm.messages.judge(refused.message, None)
     assert not lost.acknowledged
     # This one is stored, but Salesforce never hears of it.
     answer = crm.rig.post("salesforce", crm.messages.message().body, {"Content-Type": "text/xml"}, TOKEN)
     assert answer.status == 200
-    crm.rig.wait_settled()
+    crm.settle()
     # By now the record is another one: it carries our number and a newer stamp.
-    (last,) = crm.messages.deliver_all(crm.address(TOKEN))
+    (last,) = crm.messages.deliver_all(f"{crm.door}/{TOKEN}")
     assert last.acknowledged
     assert last.message.body != refused.message.body
-    crm.rig.wait_settled()
+    crm.settle()
     crm.assert_one_of_each()
     assert crm.rig.event().deliveries == 2
 
@@ -148,7 +148,7 @@ def test_case_10_and_26_a_sandbox_has_a_source_of_its_own_and_reaches_no_other(c
     crm.complete()
     sandbox = OutboundMessages(crm.org, crm.messages.fields, organization_id="00D8d00000TesTiEAV")
     sandbox.fire(RECORD)
-    refused = sandbox.deliver(crm.address(TOKEN))
+    refused = sandbox.deliver(f"{crm.door}/{TOKEN}")
     assert not refused.acknowledged
     assert refused.answer is not None
     assert refused.answer.status == 401
@@ -156,7 +156,7 @@ def test_case_10_and_26_a_sandbox_has_a_source_of_its_own_and_reaches_no_other(c
     (kept,) = crm.rig.requests()
     assert "make it a source of its own" in kept.reason
     crm.messages.fire(RECORD)
-    assert not crm.messages.deliver(crm.address("another-token")).acknowledged
+    assert not crm.messages.deliver(f"{crm.door}/another-token").acknowledged
     crm.send()
     crm.assert_one_of_each()
 
@@ -197,7 +197,8 @@ def test_a_record_that_is_not_completed_yet_is_left_out_and_certified_when_it_is
 
 def test_an_organisation_may_be_signed_in_to_with_a_key(connect: Connect, rig: Rig) -> None:
     with connect(client_secret=None) as crm:
-        tokens = crm.stand_in.tokens
+        tokens = crm.vendor.tokens
+        tokens._clock = lambda: datetime.now(UTC)  # the claim is made by the true time
         crm.set("private_key", tokens.private_key_pem)
         crm.set("username", tokens.username)
         with rig.running():
@@ -235,7 +236,7 @@ def test_what_no_message_told_is_polled_certified_and_written_back(any_crm: Crm)
     assert (len(polled.new), polled.lost) == (1, ())
     crm.assert_one_of_each()
     # Our own number moved the stamp of the record.
-    crm.org.change(RECORD, at=ago(minutes=4))
+    crm.org.change(RECORD, at=crm.clock.ago(minutes=4))
     again = crm.poll()
     assert (again.new, again.known) == ((), 1)
     crm.assert_one_of_each()
@@ -247,7 +248,7 @@ def test_message_and_poll_of_one_completion_give_one_certificate(crm: Crm, poll_
     tell = partial(crm.send, RECORD)
     for step in (crm.poll, tell) if poll_first else (tell, crm.poll):
         step()
-        crm.org.change(RECORD, at=ago(minutes=4))
+        crm.org.change(RECORD, at=crm.clock.ago(minutes=4))
         crm.poll()
     crm.assert_one_of_each()
 
@@ -261,17 +262,17 @@ def test_a_completion_whose_message_was_lost_is_found_by_the_poll_and_told(crm: 
     assert len(polled.new) == 1
     assert polled.lost == polled.new
     crm.assert_through()
-    assert crm.row(BENS_RECORD)["Certificate_Id__c"]
-    assert "source.reconciled" in crm.rig.dump()
+    assert crm.record(BENS_RECORD)["Certificate_Id__c"]
+    assert [one["count"] for one in crm.reconciled()] == [1]
 
 
 def test_case_22_pages_equal_stamps_and_records_without_a_learner_lose_nothing(connect: Connect) -> None:
     with connect() as crm:
-        crm.rig.mapping("salesforce", "extends: salesforce\nother_courses: skip\ncourses:\n  SAFETY-1: Safety\n")
-        crm.stand_in.rest.page_size = 10
-        moment = ago(minutes=30)
+        crm.decide("other_courses: skip\ncourses:\n  SAFETY-1: Safety\n")
+        crm.vendor.rest.page_size = 10
+        moment = crm.clock.ago(minutes=30)
         stamps = dict.fromkeys(("LastModifiedDate", "SystemModstamp"), moment)
-        records = {crm.add(BEN if n % 10 else None, **stamps) for n in range(25)}
+        records = {crm.add(BEN if n % 10 else None, Course_Code__c=f"OTHER-{n}", **stamps) for n in range(25)}
         crm.complete(at=moment)
         crm.org.delete(crm.add(ADA, **stamps))
         with crm.rig.running():
@@ -284,15 +285,15 @@ def test_case_22_pages_equal_stamps_and_records_without_a_learner_lose_nothing(c
 
 
 def test_a_list_whose_next_page_expired_is_read_on_by_the_next_poll(crm: Crm) -> None:
-    crm.stand_in.rest.page_size = 1
+    crm.vendor.rest.page_size = 1
     crm.complete()
-    crm.complete(BENS_RECORD, at=ago(minutes=4))
+    crm.complete(BENS_RECORD, at=crm.clock.ago(minutes=4))
     crm.faults.next(1, "503-html-bare", "/query/01g")
     with pytest.raises(Exception, match="503"):
         crm.poll()
-    crm.rig.wait_settled()
+    crm.settle()
     crm.assert_one_of_each()
-    crm.stand_in.rest.expire_cursors()
+    crm.vendor.rest.expire_cursors()
     assert len(crm.poll().new) == 1
     assert len(crm.rig.certificates()) == 2
 
@@ -307,8 +308,8 @@ def test_a_second_course_of_the_same_contact_brings_a_second_certificate_and_the
     crm.send(fire)
     crm.poll()
     first, second = (certificate_id.grouped(hit.certificate.id) for hit in crm.rig.certificates())
-    assert (crm.row(RECORD)["Certificate_Id__c"], crm.row(fire)["Certificate_Id__c"]) == (first, second)
-    assert crm.row(ADA)["Last_Certificate_Id__c"] == second
+    assert (crm.record(RECORD)["Certificate_Id__c"], crm.record(fire)["Certificate_Id__c"]) == (first, second)
+    assert crm.record(ADA)["Last_Certificate_Id__c"] == second
     assert len(crm.tasks()) == len(crm.org.content_versions) == 2
 
 
@@ -322,7 +323,7 @@ def test_a_record_that_is_completed_again_renews_and_its_number_is_the_new_one(c
     assert new.certificate.renews == old.certificate.id
     crm.assert_through()
     number = certificate_id.grouped(new.certificate.id)
-    assert crm.row()["Certificate_Id__c"] == crm.row(ADA)["Last_Certificate_Id__c"] == number
+    assert crm.record()["Certificate_Id__c"] == crm.record(ADA)["Last_Certificate_Id__c"] == number
     assert len(crm.tasks()) == 2
 
 
@@ -343,13 +344,15 @@ def test_completions_may_be_fields_of_the_contact_itself(connect: Connect) -> No
     with connect(**settings) as crm, crm.rig.running():
         messages = OutboundMessages(crm.org, ("Course_Name__c", "Course_Completed_At__c", "Email"))
         for course in ("Safety", "Fire"):
-            crm.org.change(ADA, at=ago(minutes=5), Course_Name__c=course, Course_Completed_At__c=DONE_AT.date())
+            crm.org.change(
+                ADA, at=crm.clock.ago(minutes=5), Course_Name__c=course, Course_Completed_At__c=DONE_AT.date()
+            )
             messages.fire(ADA)
-            assert messages.deliver(crm.address(TOKEN)).acknowledged
-            crm.rig.wait_settled()
+            assert messages.deliver(f"{crm.door}/{TOKEN}").acknowledged
+            crm.settle()
             crm.poll()
         _, second = crm.rig.certificates()
-        assert crm.row(ADA)["Last_Certificate_Id__c"] == certificate_id.grouped(second.certificate.id)
+        assert crm.record(ADA)["Last_Certificate_Id__c"] == certificate_id.grouped(second.certificate.id)
         assert {task["WhoId"] for task in crm.org.tasks} == {ADA}
         crm.assert_through()
 
@@ -367,7 +370,7 @@ def test_a_person_can_test_the_organisation_list_its_courses_and_ask_about_one_l
     assert "SAFETY-1: " in listed
     crm.complete(BENS_RECORD)
     crm.rig.certbridge("sources", "ask", "salesforce", "ben@example.org")
-    crm.rig.wait_settled()
+    crm.settle()
     crm.assert_one_of_each(BENS_RECORD, BEN)
     crm.send(BENS_RECORD)
     assert len(crm.rig.certificates()) == 1

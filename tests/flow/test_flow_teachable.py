@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import pytest
 from flow.rig import Rig
-from flow.rig_vendors_b import ADDRESS_TOKEN, NOON, Place, teachable
+from flow.rig_vendors_b import ADDRESS_TOKEN, NOON, Place, number, teachable
 from vendors.faults import Mode
 from vendors.teachable import TeachableStandIn
 from vendors.teachable_school import Student, TeachableCourse
@@ -47,11 +47,6 @@ def src(school: School, user: int = DANA) -> str | None:
     """Returns what Teachable shows as the sign-up source."""
     with school.vendor.lock:
         return school.vendor.school.users[user].src
-
-
-def number(rig: Rig) -> str:
-    """Returns the number of the only certificate as people read it."""
-    return certificate_id.grouped(rig.certificate().certificate.id)
 
 
 # -- from webhook to write-back ------------------------------------------------------------------

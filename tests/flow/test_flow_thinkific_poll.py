@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 from flow.rig import Rig
-from flow.rig_vendors_b import NOON, Place, thinkific
+from flow.rig_vendors_b import NOON, Place, number, thinkific
 from vendors.faults import Mode
 
 from bridge.core import certificate_id
@@ -47,10 +47,6 @@ def unheard(school: School, enrolment: int = OF_LUKASZ, **ago: float) -> list[De
 def completes(school: School, enrolment: int = OF_LUKASZ, **ago: float) -> None:
     """Lets somebody reach 100 %, and Thinkific tell of it."""
     assert [answer.status for answer in school.deliver(unheard(school, enrolment, **ago))] == [200]
-
-
-def number(rig: Rig, at: int = -1) -> str:
-    return certificate_id.grouped(rig.certificates()[at].certificate.id)
 
 
 # -- registered by command -----------------------------------------------------------------------

@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from sqlalchemy import NullPool, create_engine, inspect, text
 
 import bridge.store
 from bridge.core.errors import ConfigError, UnavailableError
-from bridge.store import inbox, schema
+from bridge.core.models import SourceEvent
+from bridge.store import event_keys, inbox, schema, tables
 from bridge.store.engine import Store, open_store
 from bridge.store.tables import metadata
 
@@ -106,6 +108,52 @@ def test_downgrading_removes_everything(empty_database: Make) -> None:
         config.attributes["connection"] = connection
         command.downgrade(config, "base")
     assert set(described(url)) <= {"autoincrement"}
+
+
+def _at_revision(url: str, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    engine = create_engine(url, poolclass=NullPool)
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+
+def _event_of_0001(number: int, state: str, **said: object) -> dict[str, Any]:
+    event = {"event_id": f"e-{number}", "event_type": "done", "data": {}, **said}
+    at = said.get("occurred_at")
+    moment = datetime.fromisoformat(str(at)) if at else None
+    return {"event_id": event["event_id"], "state": state, "payload": event, "occurred_at": moment}
+
+
+def test_what_was_cancelled_or_held_before_polls_came_is_known_to_them(empty_database: Make) -> None:
+    url = empty_database()
+    _at_revision(url, "0001")
+    at, long = "2026-11-20T08:30:00Z", "k" * 5000
+    rows = [
+        _event_of_0001(1, "cancelled", keys=["enrolment:1", "é" * 300, long], subject="7", course="68", occurred_at=at),
+        _event_of_0001(2, "held", keys=["enrolment:1"], subject="8", course="68"),
+        _event_of_0001(3, "ignored", keys=["enrolment:3"]),
+    ]
+    shared = {"source": "school", "test": False, "revision": 1, "body_sha256": "", "event_type": "done"}
+    rest = {"stage": "received", "attempts": 0, "overrides": {}, "deliveries": 1}
+    with open_store(url) as store:
+        engine = create_engine(url, poolclass=NullPool)
+        with engine.begin() as connection:
+            for row in rows:
+                connection.execute(tables.inbox.insert().values({**shared, **rest, **row}))
+        store.upgrade()
+        minute = datetime(2026, 11, 20, 8, 31, tzinfo=UTC)
+        near = SourceEvent(event_id="poll", event_type="done", subject="7", course="68", occurred_at=minute)
+        by_keys = [
+            SourceEvent(event_id="p", event_type="done", keys=(one,)) for one in ("enrolment:1", "é" * 300, long)
+        ]
+        other = SourceEvent(event_id="p", event_type="done", keys=("enrolment:3",))
+
+        def known(event: SourceEvent) -> bool:
+            return store.read(lambda tx: event_keys.knows(tx, "school", False, event, timedelta(minutes=2)))
+
+        assert [known(one) for one in (near, *by_keys, other)] == [True, True, True, True, False]
 
 
 def test_refuses_a_database_of_a_newer_certbridge(store: Store) -> None:

@@ -208,7 +208,7 @@ LONG = {"filterGroups": [{"filters": [where("email", "EQ", value="x" * 3000)]}]}
         ("GET", f"{CONTACTS}/{ADA}", None, {}, 401),
         ("GET", f"{CONTACTS}/{ADA}", None, {"Authorization": "Bearer wrong"}, 401),
         ("GET", f"{CONTACTS}/{ADA}", None, {"Authorization": "pat-na1-sample-hubspot-token"}, 401),
-        ("GET", "/crm/v3/objects/deals/1", None, BEARER, 404),
+        ("GET", "/crm/v3/objects/tickets/1", None, BEARER, 404),
         ("PUT", f"{CONTACTS}/{ADA}", {}, BEARER, 405),
         ("GET", f"{CONTACTS}/ada@example.org", None, BEARER, 404),
         ("GET", f"{CONTACTS}/{ADA}?property=email", None, BEARER, 400),
@@ -282,3 +282,14 @@ def test_remembers_what_it_refused_and_why(
     assert hubspot.calls == []
     assert hubspot.portal.notes == {}
     assert hubspot.portal.sent_events == []
+
+
+def test_a_deal_names_its_contacts_under_the_ids_they_have_now(hubspot: HubSpotStandIn) -> None:
+    hubspot.portal.add_deal("30000000801", [BEN])
+    hubspot.portal.merge(ADA, BEN)
+    status, found = send(hubspot, "GET", "/crm/v3/objects/deals/30000000801?associations=contacts")
+    assert status == 200
+    assert found["associations"] == {"contacts": {"results": [{"id": ADA, "type": "deal_to_contact"}]}}
+    assert send(hubspot, "GET", "/crm/v3/objects/deals/1")[0] == 404
+    hubspot.scopes.discard("crm.objects.deals.read")
+    assert send(hubspot, "GET", "/crm/v3/objects/deals/30000000801")[0] == 403

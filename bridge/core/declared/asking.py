@@ -89,7 +89,7 @@ class Ask(Section):
         if not response.body.strip():
             return None
         try:
-            return read_json(response.body, max_bytes=50 << 20)
+            return read_json(response.body, max_bytes=50 << 20, mend=True)
         except PayloadError as error:
             if self.method != "GET":
                 return None  # what was written is looked at, not what the answer says about it

@@ -198,12 +198,14 @@ def abilities(declaration: Declaration, event_types: Sequence[str]) -> Abilities
     """Returns the row of the documentation's table."""
     webhook, fetch, poll = declaration.webhook, declaration.fetch, declaration.poll
     ways = [" or ".join(dict.fromkeys(kind.words for kind in one.kinds())) for one in webhook.proof] if webhook else []
+    written = [step.name.replace("_", " ") for step in declaration.write_back]
+    answered = ["the answer carries number and link"] if webhook and webhook.reply.certificate else []
     return Abilities(
         webhook=", ".join(event_types) if webhook else "-",
         proof="; ".join(dict.fromkeys(ways)) or "-",
         enrichment="-" if fetch is None else ("confirmed by the API" if fetch.expect else "completed by the API"),
         poll=f"every {_length(poll.every)}" if poll else "-",
-        write_back=", ".join(step.name.replace("_", " ") for step in declaration.write_back) or "-",
+        write_back=", ".join([*written, *answered]) or "-",
         limits=declaration.limits,
     )
 

@@ -19,6 +19,8 @@ from bridge.core.models import JsonObject, SourceEvent
 from bridge.core.text import kind
 
 _MOST_ITEMS: Final = 10_000
+_GONE: Final = ("http_400", "http_404", "http_410", "http_422", "host_refused")
+"""What is said of a page that the vendor no longer knows, or that is at the host of a former address."""
 
 
 @dataclass
@@ -40,8 +42,8 @@ class Polling:
         began = _time(state.get("began")) or self.now
         around = {"settings": self.cutter.settings, "since": since, "now": self.now}
         turning = _Turning(self.words, self.api, self.base_url, around, state.get("page"))
-        for _ in range(turning.most):
-            answer, items = turning.turn()
+        for number in range(turning.most):
+            answer, items = turning.turn() if number else turning.resume()
             found = list(self._inner(items, answer, around))
             self._check(found)
             events = [event for scope in found if (event := self._event(scope)) is not None]
@@ -128,6 +130,16 @@ class _Turning:
         self.page = self._next(answer, found)
         return answer, found
 
+    def resume(self) -> tuple[object, list[Any]]:
+        """Asks for the page at which an earlier poll stopped, or from the beginning where that page is gone."""
+        try:
+            return self.turn()
+        except PermanentError as error:
+            if self.page is None or error.stable_code not in _GONE:
+                raise
+        self.page = None
+        return self.turn()
+
     def _next(self, answer: object, items: list[Any]) -> object:
         """Returns the page after this one, or None at the end."""
         words, scope = self.words.pages, {**self.around, "answer": answer}
@@ -137,9 +149,13 @@ class _Turning:
             here = self.page if isinstance(self.page, int) else (words.start if words.by == "number" else 0)
             return here + (1 if words.by == "number" else len(items)) if items else None
         try:
-            found = line(words.next, scope, longest=4_000) if words.next is not None else ""
-        except Unclear:
-            return None  # no next page is what null and a missing field say
+            given = worked_out(words.next, scope) if words.next is not None else ""
+            found = line(words.next, scope, longest=4_000) if words.next is not None and given not in ([], {}) else ""
+        except Unclear as unclear:
+            if unclear.missing:
+                return None  # no next page is what null and a missing field say
+            # Taken for the end, the cursor would move past what was never looked at.
+            raise TemporaryError(f"The vendor's list names a next page that is none: {unclear}.", code="list") from None
         if not found or found in ("false", "False") or found in self._seen:
             return None
         self._seen.add(found)
