@@ -51,6 +51,11 @@ def one_line(text: str) -> str:
     return nfc(" ".join(_joined(visible).split()))
 
 
+def plain_lines(text: str) -> str:
+    """Returns a text of several lines, each as `one_line` has it: what a vendor says may hold escape sequences."""
+    return "\n".join(one_line(line) for line in text.splitlines())
+
+
 def nfc(text: str) -> str:
     """Returns the text in the spelling NFC; of accents on one letter only as many as any language could mean.
 

@@ -21,6 +21,7 @@ from bridge.core.mapping import Defaults, waived
 from bridge.core.models import Completion, Held, Ignored, JsonObject, State
 from bridge.core.retry import schedule_for
 from bridge.core.source import Source
+from bridge.core.text import plain_lines
 from bridge.flow.acts import Acting
 from bridge.flow.enrich import enrich
 from bridge.flow.issue import Issuing, Result, TwinError
@@ -161,7 +162,7 @@ class Clerk:
             log.info("event settled", inbox=row.id, source=row.source, state=result.state, code=result.code)
 
     def _inbox_failed(self, row: inbox.InboxRow, error: BridgeError, exchange: Exchange) -> None:
-        reason = self.redactor.text(str(error))
+        reason = plain_lines(self.redactor.text(str(error)))
 
         def write(tx: Transaction) -> State | None:
             tries = _tries(error, row.attempts, attempts.of(tx, inbox_id=row.id))
@@ -216,7 +217,7 @@ class Clerk:
         log.info("sent", outbox=row.id, kind=row.kind, destination=row.destination, step=row.step, state=sent.state)
 
     def _outbox_failed(self, row: outbox.OutboxRow, error: BridgeError, exchange: Exchange) -> None:
-        reason = self.redactor.text(str(error))
+        reason = plain_lines(self.redactor.text(str(error)))
 
         def write(tx: Transaction) -> State | None:
             state, due_in = _verdict(error, _tries(error, row.attempts, attempts.of(tx, outbox_id=row.id)))

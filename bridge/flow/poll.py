@@ -15,6 +15,7 @@ from bridge.core.connector import ApiClient
 from bridge.core.errors import BridgeError, PermanentError, TemporaryError, UnavailableError
 from bridge.core.models import SourceEvent, State
 from bridge.core.source import Source
+from bridge.core.text import plain_lines
 from bridge.flow.arrival import Unwanted, new_event
 from bridge.observe import crash_point
 from bridge.store import completions, event_keys, history, inbox, leases, polls, requests, sources
@@ -104,7 +105,7 @@ class Polling:
         try:
             polled = self._pages(look, state)
         except BridgeError as error:
-            error.args = (self.redact(str(error)),)
+            error.args = (plain_lines(self.redact(str(error))),)
             self._failed(look, error)
             raise
         except Exception as error:

@@ -213,13 +213,17 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self._send(Answer(413))
             return
+        body = self.rfile.read(length)
+        if len(body) < length:  # the other side died in the middle of its request: nobody asked anything
+            self.close_connection = True
+            return
         split = urlsplit(self.path)
         call = Call(
             method=self.command,
             path=unquote(split.path),
             query=tuple(parse_qsl(split.query, keep_blank_values=True)),
             headers={name.lower(): value for name, value in self.headers.items()},
-            body=self.rfile.read(length),
+            body=body,
             target=self.path,
         )
         stand_in = self.server.stand_in
