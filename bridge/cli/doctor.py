@@ -75,6 +75,11 @@ def _source(bridge: Bridge, name: str) -> Iterator[Finding]:
     if shown.silent_since:
         said = f"Nothing was heard since {shown.silent_since:%Y-%m-%d %H:%M} UTC, longer than quiet_after allows."
         yield Finding("error", f"{said} Look at the webhook at the platform, and try: certbridge poll {name}")
+    if shown.refusal:
+        when = f"{shown.refusal.received_at:%Y-%m-%d %H:%M} UTC"
+        yield Finding(
+            "warning", f"The last request, {when}, was refused (HTTP {shown.refusal.status}): {shown.refusal.reason}"
+        )
     if shown.poll and shown.poll.error:
         yield Finding("error", f"The last poll failed: {shown.poll.error}")
     for state in ("held", "failed"):

@@ -23,6 +23,12 @@ expired_option = click.option(
 )
 
 
+_UNASKED = (
+    " Only what it sent by itself was looked at: as it is configured, there is nothing to ask its platform with. From "
+    "a table: certbridge issue --csv FILE."
+)
+
+
 @click.command("past")
 @click.argument("name", metavar="SOURCE")
 @click.option("--since", required=True, metavar="DATE", help="From this day on, such as 2026-01-31.")
@@ -54,7 +60,8 @@ def past(
     with session.bridge() as bridge:
         found = _look(bridge, source, start)
         if not issue:
-            _print(session, source, found, today, as_json=as_json)
+            asked = bridge.sources[source].connector.polls()
+            _print(session, source, found, today, asked=asked, as_json=as_json)
             return
         _issue(session, bridge, source, found, wanted, today, mail=mail, expired=expired, ask=not yes, as_json=as_json)
 
@@ -79,7 +86,7 @@ def _look(bridge: Bridge, source: str, since: datetime) -> list[Candidate]:
         return bridge.past.look(bridge.sources[source], since, lambda: progress.advance(task))
 
 
-def _print(session: Session, source: str, found: list[Candidate], today: date, *, as_json: bool) -> None:
+def _print(session: Session, source: str, found: list[Candidate], today: date, *, asked: bool, as_json: bool) -> None:
     from bridge.cli.choosing import as_json as row
     from bridge.cli.choosing import print_list
     from bridge.cli.output import print_json
@@ -89,7 +96,7 @@ def _print(session: Session, source: str, found: list[Candidate], today: date, *
         return
     page = session.page()
     if not found:
-        page.say(f"{source} has no older completion without a certificate in that time.")
+        page.say(f"{source} has no older completion without a certificate in that time.{'' if asked else _UNASKED}")
         return
     print_list(page, found, today)
     page.say()

@@ -31,9 +31,11 @@ def poll(session: Session, names: tuple[str, ...], as_json: bool) -> None:
         able = [name for name, source in bridge.sources.items() if source.connector.polls()]
         unable = [name for name in chosen if name not in able]
         if unable:
-            raise BridgeError(f"{unable[0]} cannot be polled as it is configured: its platform only sends webhooks.")
+            raise BridgeError(_unable(bridge, unable[0]))
         if not able:
-            raise BridgeError("No source can be polled as it is configured: their platforms only send webhooks.")
+            raise BridgeError(
+                "No source can be polled as it is configured: none has anything to ask its platform with."
+            )
         found, failed = _poll(bridge, chosen or able)
         if not as_json:
             for name, polled in found.items():
@@ -43,6 +45,11 @@ def poll(session: Session, names: tuple[str, ...], as_json: bool) -> None:
         tell(session, bridge, done, as_json=as_json)
         if failed:
             raise BridgeError("\n".join(failed))
+
+
+def _unable(bridge: Bridge, name: str) -> str:
+    title = bridge.sources[name].connector.title
+    return f"{name} cannot be polled as it is configured: it takes what {title} sends, and has nothing to ask it with."
 
 
 def _poll(bridge: Bridge, names: Iterable[str]) -> tuple[dict[str, Polled | None], list[str]]:

@@ -122,7 +122,10 @@ def _say_answer(page: Page, answer: LocalAnswer) -> list[int]:
 def _refusal(status: int, name: str) -> str:
     match status:
         case 401:
-            return f"The bridge refused the signature: does it run with another configuration of {name}?"
+            return (
+                f"The bridge refused it as not authentic; why: certbridge sources show {name}. Usual cause: it runs "
+                "with another configuration."
+            )
         case 404:
             return f"The bridge knows no source {name}: does it run with another configuration?"
         case 413:

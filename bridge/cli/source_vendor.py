@@ -80,7 +80,7 @@ def courses(session: Session, name: str, as_json: bool) -> None:
 
 def _lines(found: Iterable[CourseFound]) -> Iterable[str]:
     from bridge.cli.output import plain
-    from bridge.config.example import plain_or_quoted
+    from bridge.core.text import plain_or_quoted
 
     for one in found:
         short = f"  # {plain(one.short_name)}" if one.short_name else ""

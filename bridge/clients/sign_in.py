@@ -39,7 +39,10 @@ class SignedIn:
     def _ask(self, api: ApiClient) -> Access:
         access = self._connector.authenticate(api)
         if access is None:
-            raise PermanentError(f"{self._connector.title} has no API that certbridge could ask.", code="no_api")
+            raise PermanentError(
+                f"Nothing is set with which certbridge could ask {self._connector.title} (an address, a key, a token).",
+                code="no_api",
+            )
         self._until = None
         if access.expires_in is not None:
             self._until = self._clock() + max(access.expires_in - _EARLY, access.expires_in / 2)

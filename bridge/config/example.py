@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 import typing
 from collections.abc import Iterator, Mapping
@@ -17,11 +16,9 @@ from bridge.config.models import Config, SourceBlock
 from bridge.config.secret_files import TWIN, holds_secrets
 from bridge.config.section import section_of
 from bridge.core.connector import Connector
+from bridge.core.text import plain_or_quoted
 
 _WIDTH: Final = 100
-_PLAIN: Final = re.compile(r"[A-Za-z0-9./$_~<][^\x00-\x1f:#{}\[\],\"']*(?:(?:[:#]\S|[{}])[^\x00-\x1f:#{}\[\],\"']*)*")
-_BRACKETS: Final = re.compile(r"[\[\]{}]")
-_SPECIAL: Final = frozenset({"", "~", "null", "Null", "NULL"})
 
 OWN_TOKEN: Final = "url_token"  # noqa: S105 (the name of a setting)
 """The setting, in any connector, that certbridge may choose itself: the last part of the webhook address."""
@@ -171,12 +168,3 @@ def _yaml(value: object) -> str:
 def _inside(value: object) -> str:
     # Between brackets even ${NAME} needs quotes.
     return plain_or_quoted(value, brackets=True) if isinstance(value, str) else _yaml(value)
-
-
-def plain_or_quoted(text: str, *, brackets: bool = False) -> str:
-    """Returns text as YAML: as it is where that is unmistakable, else in single quotes."""
-    if brackets and _BRACKETS.search(text):
-        return f"'{text}'"
-    if text not in _SPECIAL and _PLAIN.fullmatch(text) and text == text.strip() and not text.endswith(":"):
-        return text
-    return "'" + text.replace("'", "''") + "'"

@@ -43,12 +43,13 @@ class MappingBundle:
             raise MappingError("This is not a stored mapping.") from None
 
 
-def gather(name: str, text: str, shipped: Callable[[str], str | None]) -> MappingBundle:
+def gather(name: str, text: str, shipped: Callable[[str], str | None], *, fitting: str | None = None) -> MappingBundle:
     """Collects a mapping and the shipped ones it extends. Raises MappingError.
 
-    `shipped` returns the text of a shipped mapping by its name, or None.
+    `shipped` returns the text of a shipped mapping by its name, or None; `fitting` is the name of one that would do.
     """
     files = [(name, text)]
+    advice = f" Write extends: {fitting}." if fitting else ""
     seen: list[str] = []
     while True:
         layer = document.read(files[-1][1], files[-1][0], error=MappingError)
@@ -59,7 +60,7 @@ def gather(name: str, text: str, shipped: Callable[[str], str | None]) -> Mappin
             raise _refused(layer, "Write the name of one shipped mapping after extends.")
         found = shipped(base)
         if found is None:
-            raise _refused(layer, f'There is no shipped mapping "{base}".')
+            raise _refused(layer, f'There is no shipped mapping "{base}".{advice}')
         if base in seen or len(files) >= _MOST_LAYERS:
             raise _refused(layer, f'"{base}" extends itself in the end, or more than {_MOST_LAYERS} files are chained.')
         seen.append(base)

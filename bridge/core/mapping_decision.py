@@ -26,7 +26,7 @@ from bridge.core.mapping_words import (
 )
 from bridge.core.models import Completion, Course, Held, Ignored, MailChoice, Outcome, Recipient, SourceEvent
 from bridge.core.recipients import MAX_NAME, read_address
-from bridge.core.text import as_text, one_line, shown, storable
+from bridge.core.text import as_text, one_line, plain_or_quoted, shown, storable
 from bridge.core.transforms import pick
 
 OVERRIDES: Final[Mapping[str, str]] = {
@@ -164,7 +164,8 @@ class _Case:
         self.words.trace.append(TraceLine("other_courses", policy, course, mark, note))
         if policy == "issue" or released:
             return
-        line = f"{course}: {self._title() or 'Title of the course'}"
+        # As it has to stand in the file: names hold colons and quotes.
+        line = f"{plain_or_quoted(course)}: {plain_or_quoted(self._title() or 'Title of the course')}"
         if policy == "skip":
             raise _Stop(Ignored(code="course_not_listed", reason=f"{self._who()}The course is not listed. ({mark})"))
         reason = f'The course is not listed. If it shall have certificates, write "{line}" under courses. ({mark})'

@@ -18,6 +18,9 @@ _UNSTORABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udf
 _INVISIBLE: Final = re.compile("[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
 _ACCENTS: Final = 30
 _JOINERS: Final = re.compile("[\u200c\u200d]")
+_PLAIN: Final = re.compile(r"[A-Za-z0-9./$_~<][^\x00-\x1f:#{}\[\],\"']*(?:(?:[:#]\S|[{}])[^\x00-\x1f:#{}\[\],\"']*)*")
+_BRACKETS: Final = re.compile(r"[\[\]{}]")
+_SPECIAL: Final = frozenset({"", "~", "null", "Null", "NULL"})
 
 
 def as_text(value: object) -> str:
@@ -115,3 +118,12 @@ def _joined(text: str) -> str:
 def _between_joining(text: str, at: int) -> bool:
     before, after = text[at - 1 : at], text[at + 1 : at + 2]
     return all(0x0600 <= ord(sign) < 0x1100 for sign in (before, after) if sign) and bool(before and after)
+
+
+def plain_or_quoted(text: str, *, brackets: bool = False) -> str:
+    """Returns text as YAML: as it is where that is unmistakable, else in single quotes."""
+    if brackets and _BRACKETS.search(text):
+        return f"'{text}'"
+    if text not in _SPECIAL and _PLAIN.fullmatch(text) and text == text.strip() and not text.endswith(":"):
+        return text
+    return "'" + text.replace("'", "''") + "'"

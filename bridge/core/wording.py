@@ -124,7 +124,10 @@ class _Explain:
             return Complaint(
                 self._at + path, f'{subject} has "{name}:" without a value. Write one, or remove the line.', on_key=True
             )
-        return Complaint(self._at + path, f'{subject} has "{shown}". {_wrong(error)}', on_key="[key]" in error["loc"])
+        wrong = _wrong(error)
+        if kind == "string_pattern_mismatch" and (sample := _example(self._model, path)):
+            wrong = f"{wrong.rstrip('.')}; an example: {sample}."
+        return Complaint(self._at + path, f'{subject} has "{shown}". {wrong}', on_key="[key]" in error["loc"])
 
     def _subject(self, enclosing: Path) -> str:
         path = self._at + enclosing
@@ -212,6 +215,17 @@ def _names_at(model: type[BaseModel], path: Path) -> list[str]:
         if isinstance(found, type) and issubclass(found, BaseModel):
             names += [info.alias or name for name, info in found.model_fields.items()]
     return list(dict.fromkeys(names))
+
+
+def _example(model: type[BaseModel], path: Path) -> str:
+    """Returns what a setting may look like, by its model; an empty text where nothing says so, or it is a secret."""
+    for owner in _annotations_at(model, path[:-1]):
+        for name, info in (
+            owner.model_fields.items() if isinstance(owner, type) and issubclass(owner, BaseModel) else ()
+        ):
+            if path[-1] == (info.alias or name) and SecretStr not in _annotations_at(model, path):
+                return next((one for one in (*(info.examples or ()), info.default) if isinstance(one, str)), "")
+    return ""
 
 
 def _is_secret(model: type[BaseModel], path: Path, *, unknown: bool) -> bool:

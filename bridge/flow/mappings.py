@@ -13,6 +13,7 @@ import structlog
 from bridge.core.errors import MappingError, Mark, Problem
 from bridge.core.mapping import Mapping as CompiledMapping
 from bridge.core.mapping import MappingBundle, compile_mapping, gather
+from bridge.core.wording import suggestion
 from bridge.store import artifacts, history
 from bridge.store.engine import Store, Transaction
 
@@ -196,9 +197,17 @@ def read_bundle(file: MappingFile, shipped: Callable[[str], str | None]) -> Mapp
         try:
             text = file.path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-            text = f"{file.path}: the mapping of source {file.source!r} cannot be read: {reason}"
-            raise MappingError(text) from error
+            raise MappingError(_unreadable(file.source, file.path, error)) from error
     if text is None:
         raise MappingError(f"source {file.source!r}: there is no shipped mapping named {file.connector!r}")
-    return gather(file.path.name if file.path else f"{file.connector}.yaml", text, shipped)
+    return gather(file.path.name if file.path else f"{file.connector}.yaml", text, shipped, fitting=file.connector)
+
+
+def _unreadable(source: str, path: Path, error: OSError | UnicodeDecodeError) -> str:
+    reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+    if isinstance(error, FileNotFoundError):
+        # The name may have been written with the folder in front of it, which is there already.
+        folder = next(above for above in path.parents if above.is_dir())
+        near = suggestion(path.name, sorted(one.name for one in folder.glob("*.yaml")))
+        reason = f"there is no such file{near or '.'}"
+    return f"{path}: the mapping of source {source} cannot be read: {reason}"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from bridge.core.connector import ApiClient, CourseFound, Finding
 from bridge.core.errors import BridgeError, PermanentError
-from connectors.hubspot.answers import read
+from connectors.hubspot.answers import objects, read
 from connectors.hubspot.crm import crm
 from connectors.hubspot.settings import HubSpotSettings
 from connectors.hubspot.values import identifier, word
@@ -18,6 +18,15 @@ _TOKEN_INFO: Final = "/oauth/v2/private-apps/get/access-token-info"  # noqa: S10
 _READ: Final = "crm.objects.contacts.read"
 _WRITE: Final = "crm.objects.contacts.write"
 _EVENTS: Final = "analytics.behavioral_events.send"
+# The types of https://developers.hubspot.com/docs/api-reference/crm-properties-v3/guide
+_DATES: Final = frozenset({"date", "datetime"})
+_WRITTEN_TEXT: Final = ("single-line text", frozenset({"string"}))
+_WRITTEN_DATE: Final = ("a date", frozenset({"date", "string"}))
+_DATE_ADVICE: Final = (
+    "Name a date property as completed_at_property (beside a checkbox, or a status with completed_value); the poll "
+    "cannot do without."
+)
+_LISTED: Final = 20
 _DEFINED: Final = frozenset({"email", "firstname", "lastname", "hs_language", "hs_merged_object_ids"})
 
 
@@ -42,12 +51,16 @@ def courses(api: ApiClient, settings: HubSpotSettings) -> Iterator[CourseFound]:
         yield from (CourseFound(course, course) for course in dict.fromkeys(settings.courses.values()))
         return
     name = settings.course_property
-    definition = crm(api, settings).property(name) if name else None
-    options = definition.get("options") if definition else None
-    listed = [one for one in options if isinstance(one, dict)] if isinstance(options, list) else []
+    if name is None:
+        raise PermanentError("Set course_property: where it is a dropdown, its options are listed.", code="no_courses")
+    definition = crm(api, settings).property(name)
+    if definition is None:
+        raise PermanentError(_missing(name), code="no_property")
+    listed = objects(definition.get("options"))
     if not listed:
         raise PermanentError(
-            "HubSpot has no list of courses. There is one where course_property is a dropdown: its options.",
+            f"HubSpot has no list of courses: {name} (course_property) is no dropdown. Write what it holds under "
+            "`courses` in the mapping, letter by letter.",
             code="no_courses",
         )
     for option in listed:
@@ -86,14 +99,36 @@ def _needed(settings: HubSpotSettings) -> list[str]:
 
 def _properties(api: ApiClient, settings: HubSpotSettings) -> Iterator[Finding]:
     account = crm(api, settings)
+    if not settings.watched:
+        yield Finding(
+            "warning", "Neither completed_property nor courses is set: only workflow webhooks bring completions."
+        )
     for name in dict.fromkeys([*settings.read_properties, *sorted(settings.written)]):
-        if name in _DEFINED:
-            continue
-        if account.property(name) is not None:
-            yield Finding("ok", f"HubSpot has the contact property {name}.")
-        else:
-            yield Finding(
-                "error",
-                f"HubSpot has no contact property with the internal name {name}. Create it (Settings, Properties), or "
-                "correct its name in this source's settings.",
-            )
+        if name not in _DEFINED:
+            yield _property(name, account.property(name), settings)
+
+
+def _property(name: str, definition: Mapping[str, object] | None, settings: HubSpotSettings) -> Finding:
+    if definition is None:
+        return Finding("error", _missing(name))
+    kind, subject = word(definition.get("type")), f"The contact property {name}"
+    options = [str(one.get("value")) for one in objects(definition.get("options"))]
+    if name in settings.written:
+        wanted, fitting = _WRITTEN_DATE if name == settings.write_back.issued_property else _WRITTEN_TEXT
+        if kind and kind not in fitting:
+            return Finding("error", f"{subject} has to be {wanted}, but is of the type {kind}. Name another one.")
+    elif name == settings.completed_at_property or (name in settings.watched and not settings.completed_at_property):
+        if kind and kind not in _DATES:
+            return Finding("warning", f"{subject} is of the type {kind}, which tells no date. {_DATE_ADVICE}")
+    elif name in settings.watched and options and settings.completed_value not in (None, *options):
+        known = ", ".join(options[:_LISTED])
+        text = f"{subject} has no option with the internal name {settings.completed_value} (completed_value); it has:"
+        return Finding("error", f"{text} {known}.")
+    return Finding("ok", f"HubSpot has the contact property {name}.")
+
+
+def _missing(name: str) -> str:
+    return (
+        f"HubSpot has no contact property with the internal name {name}. Create it (Settings, Properties), or correct "
+        "its name in this source's settings."
+    )

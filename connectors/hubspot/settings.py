@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import re
+from typing import Annotated, Final
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from bridge.core.connector import ConnectorSettings
 from bridge.core.models import Value
 
-_PROPERTY = r"^\w{1,100}$"
+_PROPERTY: Final = r"^\w{1,100}$"
+
+
+def _internal_name(name: str) -> str:
+    if not re.fullmatch(_PROPERTY, name):
+        raise ValueError("is no internal name of a property: HubSpot shows that under </> beside the label")
+    return name
+
+
+Property = Annotated[str, AfterValidator(_internal_name)]
 
 
 class WriteBack(Value):
@@ -20,7 +31,7 @@ class WriteBack(Value):
         pattern=_PROPERTY,
         description="Contact property (single-line text) for the number of the latest certificate; null: none.",
     )
-    property_by_course: dict[str, str] = Field(
+    property_by_course: dict[str, Property] = Field(
         {}, description="Other properties by course, so that a contact's certificates do not overwrite each other."
     )
     url_property: str | None = Field(
@@ -106,7 +117,7 @@ class HubSpotSettings(ConnectorSettings):
         examples=["course_name"],
         description="Contact property that names the course; what it holds is the course in the mapping.",
     )
-    courses: dict[str, str] = Field(
+    courses: dict[Property, str] = Field(
         {},
         examples=[{"fire_safety_completed_on": "fire-safety"}],
         description="One property per course instead: the property that is filled on completion, and its course.",
@@ -117,7 +128,7 @@ class HubSpotSettings(ConnectorSettings):
     score_property: str | None = Field(
         None, pattern=_PROPERTY, examples=["course_score"], description="Contact property with the grade."
     )
-    properties: tuple[str, ...] = Field(
+    properties: tuple[Property, ...] = Field(
         (), examples=[["company"]], description="More contact properties that your mapping uses (data.properties)."
     )
     api_url: str = Field("https://api.hubapi.com", description="Where HubSpot's API is.")
@@ -153,6 +164,18 @@ class HubSpotSettings(ConnectorSettings):
         back = self.write_back
         single = {back.certificate_property, back.url_property, back.issued_property}
         return frozenset(name for name in (*single, *back.property_by_course.values()) if name)
+
+    @field_validator("client_secret", "api_key", "token")
+    @classmethod
+    def _secret_of_its_kind(cls, secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        said = secret.get_secret_value().lower() if secret else ""
+        if said.startswith("bearer "):
+            raise ValueError("must not begin with the word Bearer: leave that word out here")
+        if info.field_name == "client_secret" and said.startswith("pat-"):
+            raise ValueError(
+                "is an access token (pat-...), which belongs into `token`. The client secret is another one"
+            )
+        return secret
 
     @field_validator("api_url")
     @classmethod

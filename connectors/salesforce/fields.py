@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from bridge.core.models import Value
 
 _NAME: Final = r"[A-Za-z][A-Za-z0-9_]{0,99}"
 # Names go into queries and addresses as they are, so nothing but a name is ever accepted.
 Name = Annotated[str, StringConstraints(pattern=f"^{_NAME}$")]
-FieldPath = Annotated[str, StringConstraints(pattern=rf"^{_NAME}(\.{_NAME}){{0,5}}$")]
+
+
+def _relations(path: str) -> str:
+    wanted = path.replace("__c.", "__r.")
+    if wanted != path:
+        raise ValueError(f"must have __r where it goes on to another record: {wanted}")
+    return path
+
+
+FieldPath = Annotated[str, StringConstraints(pattern=rf"^{_NAME}(\.{_NAME}){{0,5}}$"), AfterValidator(_relations)]
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 
 

@@ -73,7 +73,8 @@ def ask(settings: SalesforceSettings, rest: Rest, learner: str) -> Sequence[Sour
         condition = f"{fields.email} = {soql.quoted(learner.strip())}"
     else:
         raise PermanentError(
-            f"Name the learner by the id Salesforce has ({fields.learner}, 15 or 18 characters) or by e-mail address.",
+            f"{learner.strip()[:60]!r} is neither an e-mail address nor an id of Salesforce. Name the learner by one of"
+            f" them (the id: {fields.learner}, 15 or 18 characters, copied with their capitals).",
             code="no_ask",
         )
     query = soql.select(settings, condition, *soql.completed(settings), tail=f"ORDER BY {soql.STAMP}, Id {_FIRST}")

@@ -98,8 +98,12 @@ class SalesforceSettings(ConnectorSettings):
     @classmethod
     def _organisations(cls, given: tuple[str, ...]) -> tuple[str, ...]:
         found = [ids.normal(one) for one in given]
-        if not all(one and ids.is_of(one, "00D") for one in found):
-            raise ValueError("must hold ids of 15 or 18 characters that begin with 00D (Setup, Company Information)")
+        wrong = [said for said, one in zip(given, found, strict=True) if not (one and ids.is_of(one, "00D"))]
+        if wrong:
+            raise ValueError(
+                f"must hold ids of 15 or 18 characters that begin with 00D; {wrong[0][:40]!r} is none. Copy it once "
+                "more, letter by letter with its capitals (Setup, Company Information)"
+            )
         return tuple(one for one in found if one)
 
     @field_validator("url")
@@ -110,9 +114,12 @@ class SalesforceSettings(ConnectorSettings):
         parts = urlsplit(url.strip())
         if parts.scheme not in ("https", "http") or not parts.hostname or "@" in url or parts.path not in ("", "/"):
             raise ValueError("is no My Domain. Write it like https://acme.my.salesforce.com")
-        if parts.hostname.endswith(".force.com") or parts.hostname in ("login.salesforce.com", "test.salesforce.com"):
+        if parts.hostname.endswith((".force.com", ".salesforce-setup.com")) or parts.hostname in (
+            "login.salesforce.com",
+            "test.salesforce.com",
+        ):
             raise ValueError(
-                "signs nobody in by key; take My Domain (Setup, My Domain): https://acme.my.salesforce.com"
+                "is not where certbridge can sign in; take My Domain (Setup, My Domain): https://acme.my.salesforce.com"
             )
         return url.strip().rstrip("/")
 

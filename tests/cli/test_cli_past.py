@@ -169,6 +169,12 @@ def test_a_platform_that_shows_nothing_old_is_said(harbour: Harbour) -> None:
     assert harbour.json("past", "harbour", *SINCE) == []
 
 
+def test_that_a_platform_could_not_be_asked_for_its_past_is_said(harbour: Harbour) -> None:
+    unasked = "as it is configured, there is nothing to ask its platform with. From a table: certbridge issue --csv"
+    assert unasked in harbour.says("past", "attendance", *SINCE)
+    assert unasked not in harbour.says("past", "harbour", *SINCE)
+
+
 # -- poll -----------------------------------------------------------------------------------------
 
 
@@ -188,7 +194,10 @@ def test_trouble_with_one_source_does_not_keep_the_others_from_their_poll(harbou
 
 
 def test_a_source_that_cannot_be_polled_says_so(harbour: Harbour) -> None:
-    assert "attendance cannot be polled as it is configured" in harbour.says("poll", "attendance", code=1)
+    said = harbour.says("poll", "attendance", code=1)
+    assert (
+        "attendance cannot be polled as it is configured: it takes what CSV file sends, and has nothing to ask" in said
+    )
     text = harbour.config.read_text()
     harbour.config.write_text(text[: text.index("  harbour:")] + text[text.index("  attendance:") :])
     assert "No source can be polled" in harbour.says("poll", code=1)

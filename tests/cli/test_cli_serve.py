@@ -131,7 +131,9 @@ def test_a_bridge_with_another_secret_refuses_and_the_command_says_so(
     result = other.certbridge("send", "school", str(sample), "--url", f"http://127.0.0.1:{port}")
     assert result.exit_code == 1
     assert "HTTP 401" in result.output
-    assert "The bridge refused the signature" in result.stderr
+    assert "The bridge refused it as not authentic; why: certbridge sources show school." in result.stderr
+    shown = running[0].certbridge("sources", "show", "school", columns=250).output
+    assert "refused       the last one, HTTP 401: " in shown
 
 
 def test_without_a_running_bridge_send_says_how_to_start_one(school: School, sample: Path) -> None:

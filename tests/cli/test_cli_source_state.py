@@ -50,6 +50,26 @@ def test_a_rest_of_some_length_says_so_and_is_not_shown_when_it_is_over(harbour:
     harbour.says("poll", "harbour")
 
 
+def test_a_request_that_was_refused_is_shown_with_its_reason_until_something_is_accepted(harbour: Harbour) -> None:
+    assert "last request none yet" in harbour.says("sources", "show", "harbour")
+    with open_bridge(read_config(harbour.config, {}), role="command") as bridge:
+        assert bridge.receiver.receive("harbour", request(b"{}", {}), peer="203.0.113.9").status == 401
+    why = "HTTP 401: The request is not signed"
+    for words in (("sources", "list"), ("sources", "show", "harbour")):
+        said = harbour.says(*words)
+        assert f"refused the last one, {why}" in said
+        assert "last request none yet" not in said.partition("attendance")[0]
+    assert "was refused (HTTP 401): The request is not signed" in harbour.says("doctor", "harbour")
+    shown = harbour.json("sources", "show", "harbour")
+    assert isinstance(shown, dict)
+    assert shown["last_request_at"] == shown["last_refused"]["at"] is not None
+    assert shown["last_refused"]["status"] == 401
+    harbour.since("2020-01-01")
+    told(harbour, harbour.vendor.completed(1, harbour.vendor.complete("1", NOW, name="Maria Silva")))
+    assert "refused" not in harbour.says("sources", "show", "harbour")
+    assert "refused" not in harbour.says("doctor", "harbour")
+
+
 @pytest.mark.parametrize("length", ["off", "soon", "0 hours", "-1 hours", "never"])
 def test_a_rest_of_no_length_is_refused_and_does_not_last_for_ever(harbour: Harbour, length: str) -> None:
     harbour.says("sources", "pause", "harbour", "--for", length, "--reason", "x", code=2)

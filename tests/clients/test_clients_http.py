@@ -344,7 +344,7 @@ def test_a_source_without_an_api_says_so(serve: Serve) -> None:
         def authenticate(self, api: ApiClient) -> Access | None:
             return None
 
-    with pytest.raises(PermanentError, match="has no API"):
+    with pytest.raises(PermanentError, match="Nothing is set with which certbridge could ask"):
         client(Mute("http://127.0.0.1")).request("GET", "/x")
 
 

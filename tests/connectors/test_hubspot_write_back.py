@@ -244,8 +244,9 @@ def test_an_event_is_the_same_one_however_often_it_is_sent() -> None:
 class Account:
     """Answers what `diagnose` and `courses` ask."""
 
-    def __init__(self, info: Answer, *properties: str, options: object = ()) -> None:
+    def __init__(self, info: Answer, *properties: str, options: object = (), **types: dict[str, Any]) -> None:
         self.info = info
+        self.types = types
         self.properties = properties
         self.options = options
 
@@ -255,7 +256,8 @@ class Account:
             answer = self.info
         else:
             name = path.removeprefix("/crm/v3/properties/contacts/")
-            answer = Answer({"name": name, "options": self.options}, 200 if name in self.properties else 404)
+            kind = self.types.get(name, {})
+            answer = Answer({"name": name, "options": self.options, **kind}, 200 if name in self.properties else 404)
         hubspot().check(answer.response())
         return answer.response()
 
@@ -280,6 +282,55 @@ def test_doctor_names_missing_scopes_and_properties() -> None:
     assert len(errors) == 2
     assert "crm.objects.contacts.write" in errors[0]
     assert "certificate_issued_at" in errors[1]
+
+
+STATUS: dict[str, Any] = {"type": "enumeration", "options": [{"value": "started"}, {"value": "completed"}]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "types", "level", "said"),
+    [
+        ({}, {"certificate_id": {"type": "number"}}, "error", "certificate_id has to be single-line text"),
+        ({}, {"certificate_issued_at": {"type": "bool"}}, "error", "certificate_issued_at has to be a date"),
+        ({}, {"course_completed_at": STATUS}, "warning", "type enumeration, which tells no date. Name a date property"),
+        (
+            {"completed_at_property": "course_score"},
+            {"course_score": {"type": "number"}},
+            "warning",
+            "type number, which tells no date",
+        ),
+        (
+            {"completed_at_property": "course_on", "completed_value": "finished"},
+            {"course_completed_at": STATUS, "course_on": {"type": "date"}},
+            "error",
+            "no option with the internal name finished (completed_value); it has: started, completed.",
+        ),
+    ],
+)
+def test_doctor_names_a_property_of_the_wrong_type(
+    changes: dict[str, Any], types: dict[str, Any], level: str, said: str
+) -> None:
+    account = Account(Answer({"hubId": 50100100, "scopes": SCOPES}), "course_on", *ALL, **types)
+    ((message, found),) = [(told, found) for told, found in findings(account, **changes).items() if found != "ok"]
+    assert found == level
+    assert said in message
+
+
+def test_doctor_is_content_with_properties_of_the_right_types() -> None:
+    text, day = {"type": "string"}, {"type": "date"}
+    types = {"certificate_id": text, "certificate_url": text, "certificate_issued_at": day, "course_on": day}
+    account = Account(
+        Answer({"hubId": 50100100, "scopes": SCOPES}), "course_on", *ALL, course_completed_at=STATUS, **types
+    )
+    found = findings(account, completed_at_property="course_on", completed_value="completed")
+    assert set(found.values()) == {"ok"}
+
+
+def test_doctor_says_where_no_property_tells_of_a_completion() -> None:
+    found = findings(Account(Answer({"hubId": 50100100, "scopes": SCOPES}), *ALL), completed_property=None)
+    assert [message for message, level in found.items() if level == "warning"] == [
+        "Neither completed_property nor courses is set: only workflow webhooks bring completions."
+    ]
 
 
 def test_doctor_names_a_token_of_another_account() -> None:
@@ -310,7 +361,15 @@ def test_the_courses_are_the_options_of_a_dropdown_or_those_that_are_set() -> No
     assert [one.id for one in own.courses(Account(Answer()))] == ["a", "b"]
 
 
-@pytest.mark.parametrize("changes", [{}, {"course_property": None}])
-def test_a_text_property_is_no_list_of_courses(changes: dict[str, Any]) -> None:
-    with pytest.raises(PermanentError, match="no list of courses"):
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "course_name (course_property) is no dropdown. Write what it holds under `courses` in the mapping"),
+        ({"course_property": None}, "Set course_property"),
+        ({"course_property": "course_nome"}, "no contact property with the internal name course_nome"),
+    ],
+)
+def test_where_there_is_no_list_of_courses_it_says_why(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(PermanentError) as caught:
         list(hubspot(**changes).courses(Account(Answer(), "course_name")))
+    assert said in str(caught.value)

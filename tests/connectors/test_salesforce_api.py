@@ -580,6 +580,10 @@ DESCRIBE_TASK = f"GET {PATH}/sobjects/Task/describe"
 STATUS = {"name": "Status", "picklistValues": [{"value": "Open"}, {"value": "Completed"}]}
 
 
+OURS = (QUERY, page({"Id": ORGANIZATION}))
+"""That certbridge signs in to the organisation whose messages it takes."""
+
+
 def diagnosed(*script: tuple[str, Answer], **changes: Any) -> dict[str, str]:
     connector = salesforce(write_back={"task_key_field": "Certificate_Key__c"}, **changes)
     return {finding.message: finding.level for finding in connector.diagnose(ScriptedApi(connector, *script))}
@@ -594,6 +598,7 @@ def test_the_doctor_tries_the_login_each_field_and_the_task() -> None:
     key = {"name": "Certificate_Key__c", "externalId": True}
     findings = diagnosed(
         (LIMITS, Answer({}, 200, {"sforce-limit-info": "api-usage=18/15000"})),
+        OURS,
         (DESCRIBE, described(number)),
         (QUERY, page()),
         (DESCRIBE_TASK, described(STATUS, key)),
@@ -610,6 +615,7 @@ def test_the_doctor_tries_the_login_each_field_and_the_task() -> None:
 def test_the_doctor_names_everything_that_is_missing() -> None:
     findings = diagnosed(
         (LIMITS, Answer({}, 200, {"sforce-limit-info": "api-usage=14000/15000 (x)"})),
+        OURS,
         (DESCRIBE, described({"name": "Certificate_Id__c", "updateable": False})),
         (QUERY, page()),
         (DESCRIBE_TASK, described({"name": "Status", "picklistValues": [{"value": "Erledigt"}]}, createable=False)),
@@ -631,12 +637,73 @@ def test_the_doctor_goes_no_further_than_a_login_that_fails() -> None:
 def test_the_doctor_names_a_field_that_cannot_be_read_and_goes_on_to_the_task() -> None:
     findings = diagnosed(
         (LIMITS, Answer({})),
+        OURS,
         (DESCRIBE, described()),
         (QUERY, failure("INVALID_FIELD", 400, "No such column 'Hours__c' on entity 'Course_Completion__c'")),
         (DESCRIBE_TASK, failure("NOT_FOUND", 404)),
     )
     assert any("Hours__c" in message for message in findings)
     assert any(message.startswith("Task: ") for message in findings)
+
+
+def wrong(*script: tuple[str, Answer], **changes: Any) -> list[tuple[str, str]]:
+    """Returns what the doctor is not content with where no task is written."""
+    changes = {**changes, "write_back": {"task": "no", "certificate_field": None, **changes.get("write_back", {})}}
+    connector = salesforce(**changes)
+    api = ScriptedApi(connector, (LIMITS, Answer({})), *script)
+    found = [(one.level, one.message) for one in connector.diagnose(api) if one.level != "ok"]
+    assert api.done
+    return found
+
+
+def test_the_doctor_names_a_version_of_the_api_that_salesforce_does_not_know() -> None:
+    connector = salesforce(api_version="99.0")
+    api = ScriptedApi(connector, ("GET /services/data/v99.0/limits", failure("NOT_FOUND", 404)))
+    (finding,) = connector.diagnose(api)
+    assert finding.message == (
+        "https://acme-training.my.salesforce.com does not know the API version 99.0: leave `api_version` out."
+    )
+
+
+def test_the_doctor_names_the_organisation_that_it_signs_in_to_where_it_is_another_one() -> None:
+    ((level, message),) = wrong((QUERY, page({"Id": "00D8d000004xYzBEAU"})), (DESCRIBE, described()), (QUERY, page()))
+    assert level == "error"
+    assert message.startswith("certbridge signs in to organisation 00D8d000004xYzBEAU, which is not in `organization_i")
+    hidden = (QUERY, failure("INVALID_TYPE", 400))
+    assert [level for level, _ in wrong(hidden, (DESCRIBE, described()), (QUERY, page()))] == ["warning"]
+
+
+def test_the_doctor_names_an_object_that_is_not_there() -> None:
+    ((level, message),) = wrong(OURS, (DESCRIBE, failure("NOT_FOUND", 404)))
+    assert (level, "API name (Setup, Object Manager); those of your own end in __c" in message) == ("error", True)
+    assert "merged" not in message
+
+
+def test_the_doctor_names_a_status_that_no_record_can_have_and_a_date_that_is_none() -> None:
+    status = {"name": "Status__c", "picklistValues": [{"value": "Open"}, {"value": "Done"}], "restrictedPicklist": True}
+    at = {"name": "Completed_At__c", "type": "picklist"}
+    assert wrong(OURS, (DESCRIBE, described(status, at)), (QUERY, page())) == [
+        ("warning", "Course_Completion__c.Completed_At__c (completed_at) is of the type picklist, which is no date."),
+        ("error", "Course_Completion__c.Status__c has no value 'Completed' (completed_values); there are: Open, Done."),
+    ]
+    free = {**status, "restrictedPicklist": False}
+    ((level, _),) = wrong(OURS, (DESCRIBE, described(free)), (QUERY, page()))
+    assert level == "warning"
+    assert wrong(OURS, (DESCRIBE, described(status)), (QUERY, page()), completed_values=["Done", "Open"]) == []
+
+
+def test_the_doctor_tries_the_field_of_the_learner_in_each_object_a_learner_may_be() -> None:
+    to = {"name": "Contact__c", "referenceTo": ["Contact", "Lead"]}
+    number = {"name": "Last_Certificate_Id__c", "updateable": True}
+    found = wrong(
+        OURS,
+        (DESCRIBE, described(to)),
+        (QUERY, page()),
+        (f"GET {PATH}/sobjects/Contact/describe", described(number)),
+        (f"GET {PATH}/sobjects/Lead/describe", described()),
+        write_back={"learner_field": "Last_Certificate_Id__c"},
+    )
+    assert [message.partition(",")[0] for _, message in found] == ["Lead has no field Last_Certificate_Id__c"]
 
 
 def test_without_api_the_doctor_says_what_that_means() -> None:

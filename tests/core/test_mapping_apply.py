@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mapping_examples import DEFAULTS, SCHOOL, completion, decide, event, event_of, held, ignored, mapping
@@ -272,6 +273,12 @@ def test_a_course_that_is_not_listed_is_held_with_the_line_to_write() -> None:
         "Maria Silva, Forklift & Co. The course is not listed. If it shall have certificates, write "
         '"99: Forklift & Co" under courses. (school.yaml:8:16)',
     )
+
+
+def test_the_line_to_write_is_one_that_can_stand_in_the_file() -> None:
+    _, reason = held(event(course__id='Safety: "Level 1"', course__shortname="X"))
+    line = reason.partition('write "')[2].partition('" under courses')[0]
+    assert yaml.safe_load(line) == {'Safety: "Level 1"': "Forklift & Co"}
 
 
 def test_other_courses_may_be_skipped_or_issued() -> None:

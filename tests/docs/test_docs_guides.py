@@ -86,12 +86,17 @@ def test_the_params_of_the_workflow_are_those_of_the_messages() -> None:
 def messages(name: str) -> Iterator[str]:
     """Yields every text of the connector (and of the core's signatures), with … where a value is filled in."""
     for path in (*(ROOT / "connectors" / name).glob("*.py"), ROOT / "bridge" / "core" / "signatures.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.JoinedStr):
-                yield "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                yield node.value
+        yield from texts(path)
     yield (ROOT / "mappings" / f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def texts(path: Path) -> Iterator[str]:
+    """Yields every text in a module, with … where a value is filled in."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
 
 
 @pytest.mark.parametrize("name", GUIDES)
@@ -102,6 +107,23 @@ def test_each_message_that_is_explained_is_one_that_is_given(name: str) -> None:
     pieces = [piece.strip() for text in quoted for piece in re.split(r"…|\d+|`", text) if len(piece.strip()) > 3]
     assert len(quoted) > 8
     assert [piece for piece in pieces if piece not in given] == []
+
+
+@pytest.mark.parametrize(("name", "quote"), [("hubspot", "`"), ("salesforce", "*")])
+def test_each_message_of_a_crm_that_is_explained_is_one_that_is_given(name: str, quote: str) -> None:
+    rows = guide(name).partition("What goes wrong")[2].partition("In certbridge:")[2 if name == "salesforce" else 0]
+    mark = re.escape(quote)
+    cells = [row.split(" | ")[0] for row in rows.splitlines() if row.startswith("| ") and " --- " not in row]
+    quoted = [text for cell in cells for text in re.findall(rf"{mark}([^{mark}]+){mark}", cell)]
+    core = [text for path in (ROOT / "bridge" / "core").glob("*.py") for text in texts(path)]
+    hubspots_own = 'Property "certificate_id" does not exist'
+    given = " ".join(" ".join([*messages(name), *core, hubspots_own]).split()).replace("`", "")
+    # Where the text is put together from parts, each part is looked for.
+    joint = r"""…|[A-Za-z_]+__c|'\w+'|"\w+"|data\.[a-z.]+|X-[\w-]+|\d+"""
+    joint += r"""|(?= is not the)|(?= is null)|(?= behind$)|(?= for today)|(?<=brought no)|: Property|`"""
+    pieces = [piece.strip(" ().=:") for text in quoted for piece in re.split(joint, text)]
+    assert len(quoted) > 20
+    assert [piece for piece in pieces if len(piece) > 8 and piece.lower() not in given.lower()] == []
 
 
 def settings_of(model: type[BaseModel]) -> dict[str, type[BaseModel] | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +11,10 @@ from flow.rig import Rig, to
 
 import bridge.app
 import bridge.flow.work
-from bridge.core.errors import ConfigError
+from bridge.config import shipped_mapping
+from bridge.core.errors import ConfigError, MappingError
 from bridge.core.models import State
+from bridge.flow.mappings import MappingFile, read_bundle
 from bridge.store import inbox
 
 SCORED = """\
@@ -271,3 +274,22 @@ def test_a_mapping_for_another_kind_of_source_is_refused(rig: Rig) -> None:
         ConfigError, match="The mapping is for moodle, but the source thinkific is of connector thinkific"
     ):
         rig.running().__enter__()
+
+
+@pytest.mark.parametrize("name", ["scool.yaml", "mappings/school.yaml"])
+def test_a_mapping_that_is_not_there_is_named_with_the_file_that_was_meant(tmp_path: Path, name: str) -> None:
+    (tmp_path / "school.yaml").write_text("extends: thinkific\n")
+    with pytest.raises(MappingError) as caught:
+        read_bundle(MappingFile("north", "thinkific", tmp_path / name), shipped_mapping)
+    assert str(caught.value) == (
+        f"{tmp_path / name}: the mapping of source north cannot be read: there is no such file; did you mean "
+        "school.yaml?"
+    )
+
+
+def test_a_mapping_that_extends_nothing_shipped_is_told_what_to_extend(tmp_path: Path) -> None:
+    path = tmp_path / "school.yaml"
+    path.write_text("extends: thinkfic\n")
+    with pytest.raises(MappingError) as caught:
+        read_bundle(MappingFile("north", "thinkific", path), shipped_mapping)
+    assert str(caught.value) == ('school.yaml:1:10 There is no shipped mapping "thinkfic". Write extends: thinkific.')

@@ -15,8 +15,9 @@ from bridge.core.connector import Connector
 from bridge.core.models import JsonObject, State
 from bridge.flow.schedule import Rhythm, silent
 from bridge.parts import rhythms
-from bridge.store import inbox, polls, sources
+from bridge.store import inbox, polls, requests, sources
 from bridge.store.polls import PollState
+from bridge.store.requests import RequestRow
 from bridge.store.sources import SourceRow
 
 if TYPE_CHECKING:
@@ -38,6 +39,19 @@ class ShownSource:
     rhythm: Rhythm
     silent_since: datetime | None
     test: bool
+    refused: RequestRow | None
+    """The last request that was refused at the door."""
+
+    @property
+    def last_request_at(self) -> datetime | None:
+        """When something last came to its webhook address, refused or not."""
+        came = (self.row.last_request_at if self.row else None, self.refused.received_at if self.refused else None)
+        return max(filter(None, came), default=None)
+
+    @property
+    def refusal(self) -> RequestRow | None:
+        """Why its last request was refused; None when nothing came, or something was accepted since."""
+        return self.refused if self.refused and self.refused.received_at == self.last_request_at else None
 
     @property
     def poll(self) -> PollState | None:
@@ -48,8 +62,14 @@ class ShownSource:
 def look(bridge: Bridge) -> list[ShownSource]:
     """Reads every configured source, in the order of the configuration."""
     rhythm = rhythms(bridge.config, bridge.sources)
-    now, rows, counted, quiet = bridge.store.read(
-        lambda tx: (tx.now, sources.listing(tx), inbox.counts(tx), dict(silent(tx, rhythm)))
+    now, rows, counted, quiet, refused = bridge.store.read(
+        lambda tx: (
+            tx.now,
+            sources.listing(tx),
+            inbox.counts(tx),
+            dict(silent(tx, rhythm)),
+            {name: requests.search(tx, source=name, outcome="rejected", limit=1) for name in bridge.sources},
+        )
     )
     known = {row.name: _present(row, now) for row in rows}
     found = []
@@ -69,6 +89,7 @@ def look(bridge: Bridge) -> list[ShownSource]:
                 rhythm=rhythm[name],
                 silent_since=quiet.get(name),
                 test=source.test,
+                refused=next(iter(refused[name]), None),
             )
         )
     return found
@@ -99,7 +120,8 @@ def as_json(one: ShownSource) -> JsonObject:
         "mapping": one.mapping,
         "mapping_problem": one.mapping_problem,
         "since": row.since if row else None,
-        "last_request_at": row.last_request_at if row else None,
+        "last_request_at": one.last_request_at,
+        "last_refused": _refused_json(one),
         "last_event_at": row.last_event_at if row else None,
         "poll": _poll_json(one),
         "silent_since": one.silent_since,
@@ -107,6 +129,12 @@ def as_json(one: ShownSource) -> JsonObject:
         "pause_reason": row.pause_reason if row else None,
         "events": one.counts,
     }
+
+
+def _refused_json(one: ShownSource) -> JsonObject | None:
+    if one.refused is None:
+        return None
+    return {"at": one.refused.received_at, "status": one.refused.status, "reason": one.refused.reason}
 
 
 def _poll_json(one: ShownSource) -> JsonObject | None:
@@ -145,6 +173,7 @@ def facts(one: ShownSource, page: Page) -> list[tuple[str, object]]:
     """Returns what there is to know, name by name."""
     row = one.row
     silence = Text(f"since {page.when(one.silent_since)}", style="bold red") if one.silent_since else None
+    refused = Text(f"the last one, HTTP {one.refusal.status}: {plain(one.refusal.reason)}") if one.refusal else None
     paused = f"until {page.when(row.paused_until)}: {row.pause_reason}" if row and row.paused_until else None
     return [
         ("webhook", one.webhook),
@@ -154,7 +183,8 @@ def facts(one: ShownSource, page: Page) -> list[tuple[str, object]]:
         ("paused", paused),
         ("poll", _poll_text(one, page)),
         ("silent", silence),
-        ("last request", page.when(row.last_request_at) if row and row.last_request_at else "none yet"),
+        ("last request", page.when(one.last_request_at) if one.last_request_at else "none yet"),
+        ("refused", refused),
         ("last event", page.when(row.last_event_at) if row and row.last_event_at else "none yet"),
         ("events", _counts(one.counts)),
     ]
