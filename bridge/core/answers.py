@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Final
+from typing import Annotated, Final
 from urllib.parse import urlsplit
+
+from pydantic import AfterValidator
 
 from bridge.core.connector import ApiResponse
 from bridge.core.errors import PayloadError, TemporaryError
@@ -75,9 +77,12 @@ def answered(response: ApiResponse, vendor: str) -> JsonObject:
     return answer
 
 
-def service_address(url: str) -> str:
-    """Returns the address of an API without a slash at its end. Raises ValueError; for validators of settings."""
+def _service_address(url: str) -> str:
     parts = urlsplit(url.strip())
     if parts.scheme not in ("https", "http") or not parts.hostname or "@" in url or parts.query or parts.fragment:
         raise ValueError("is no web address")
     return url.strip().rstrip("/")
+
+
+ServiceAddress = Annotated[str, AfterValidator(_service_address)]
+"""A setting with the address of an API; without a slash at its end."""

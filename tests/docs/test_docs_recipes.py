@@ -155,7 +155,7 @@ def texts(name: str) -> Iterator[str]:
     places += [*(ROOT / "bridge" / "flow").glob("*.py"), ROOT / "bridge" / "cli" / "issue.py"]
     places += [ROOT / "bridge" / "cli" / "choosing.py"]
     if name == "spreadsheet":
-        places.append(ROOT / "connectors" / "spreadsheet.py")
+        places += (ROOT / "connectors" / "spreadsheet").glob("*.py")
     for path in places:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.JoinedStr):

@@ -11,12 +11,13 @@ from pydantic import Field, field_validator
 
 from bridge.core.declared.addresses import Address, WebAddress
 from bridge.core.declared.keys import KeyRing
-from bridge.core.declared.proofs import Draft, ProofKind, authorization
+from bridge.core.declared.proofs import Draft, ProofKind
 from bridge.core.declared.settings import Fields, visible
 from bridge.core.declared.signed import Duration
 from bridge.core.declared.texts import Test, Unclear, Words, line
 from bridge.core.errors import PayloadError, PermanentError, SignatureError, UnavailableError
 from bridge.core.expressions import Expression, Text
+from bridge.core.headers import authorization
 from bridge.core.models import InboundRequest
 from bridge.core.payload import MAX_BYTES, read_object
 from bridge.core.section import Section
