@@ -87,9 +87,16 @@ class DeclaredConnector(Connector[ConnectorSettings]):
             proof.sign(self.declaration.webhook.proof, draft, self.settings)
         return SignedRequest(draft.body, draft.headers, draft.path_token, draft.query)
 
+    def last_part(self) -> str | None:
+        # A sample cannot be signed where only the vendor has the key; the address is known all the same.
+        return proof.path_token(self.declaration.webhook.proof, self.settings) if self.declaration.webhook else None
+
     def reply(self, received: Received) -> Reply:
         webhook = self.declaration.webhook
         return (webhook.reply.answer(received) if webhook else None) or super().reply(received)
+
+    def enriches(self) -> bool:
+        return self.declaration.fetch is not None
 
     def enrich(self, event: SourceEvent, api: ApiClient) -> SourceEvent:
         fetch, data = self.declaration.fetch, event.data

@@ -85,7 +85,10 @@ class JwtProof(ProofKind):
                 )
 
     def sign(self, draft: Draft, settings: Any) -> None:
-        raise PermanentError("Only the vendor has the key that signs these requests; none can be made here.")
+        raise PermanentError(
+            "Only the vendor has the key that signs these requests, so no sample of them can be sent. `certbridge try "
+            "SOURCE FILE` shows what would become of one."
+        )
 
     def _token(self, request: InboundRequest) -> str:
         if self.place == "authorization":

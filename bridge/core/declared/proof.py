@@ -124,6 +124,12 @@ def sign(proofs: Proofs, draft: Draft, settings: Any) -> None:
             kind.sign(draft, settings)
 
 
+def path_token(proofs: Proofs, settings: Any) -> str | None:
+    """Returns the secret last part of the webhook address; None where it has none."""
+    kinds = [kind for proof in proofs for kind in _set_up(proof, settings)[:1]]
+    return next((kind.secret(settings) for kind in kinds if isinstance(kind, UrlTokenProof)), None)
+
+
 def _set_up(proof: Proof, settings: Any) -> list[ProofKind]:
     return [kind for kind in proof.kinds() if kind.configured(settings)]
 
