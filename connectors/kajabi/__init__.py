@@ -28,7 +28,7 @@ from connectors.kajabi import contacts, hooks, write_back
 from connectors.kajabi.events import ADDED, EVENT_TYPES, REMOVED, cut
 from connectors.kajabi.rest import Rest, check, sign_in
 from connectors.kajabi.settings import KajabiSettings
-from connectors.kajabi.tags import configured, course_tags, found, no_tag
+from connectors.kajabi.tags import configured, course_tags, found, listed, no_tag, no_tags
 
 
 class Kajabi(Connector[KajabiSettings]):
@@ -81,7 +81,7 @@ class Kajabi(Connector[KajabiSettings]):
         return contacts.of_learner(learner, self._rest(api), self.settings.tags)
 
     def courses(self, api: ApiClient) -> Iterator[CourseFound]:
-        yield from found(self._rest(api))
+        yield from listed(self._rest(api), self.settings.tags)
 
     def connect(self, api: ApiClient, address: str) -> Iterator[Finding]:
         yield from hooks.connect(self._rest(api), self.settings.tags, address)
@@ -100,6 +100,8 @@ class Kajabi(Connector[KajabiSettings]):
         rest, settings = self._rest(api), self.settings
         try:
             known = found(rest)
+            if not known:
+                raise no_tags(rest)
             yield Finding("ok", f"Kajabi accepts the API key; site {settings.site_id} has {len(known)} tags.")
             ready, missing = course_tags(settings.tags, known)
             for tag in ready:

@@ -72,8 +72,8 @@ class Rest:
             yield from page
 
     def _of_site(self, path: str) -> dict[str, str]:
-        # Hooks alone know no such filter; they name their site.
-        return {} if path == "/hooks" else {"filter[site_id]": self.site}
+        # Hooks and sites know no such filter; hooks name their site.
+        return {} if path in ("/hooks", "/sites") else {"filter[site_id]": self.site}
 
     def send(self, method: str, path: str, data: Any, **more: Any) -> JsonObject:
         """Sends a document with this `data`; returns the answer, an empty one where there is no body."""

@@ -49,5 +49,8 @@ class TeachableSettings(ConnectorSettings):
     @model_validator(mode="after")
     def _possible(self) -> TeachableSettings:
         if self.api_key is None and (self.confirm or self.write_back.src):
-            raise ValueError("confirm and write_back need api_key (Settings, API in Teachable)")
+            raise ValueError(
+                "needs api_key or api_key_file (Settings, API in Teachable): certbridge asks Teachable about each "
+                "completion, because nobody signs its webhooks. `confirm: no` does without, and believes them all"
+            )
         return self
