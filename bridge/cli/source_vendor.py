@@ -28,11 +28,13 @@ def connect(session: Session, name: str, as_json: bool) -> None:
     """Register this source's webhook address at the platform, unless it is there already."""
     from bridge.cli.shown.source import webhook_url
     from bridge.config.forms import is_public_https
+    from bridge.core.connector import Connector
 
     source = session.source(name)
     with session.bridge() as bridge:
         connector = bridge.sources[source].connector
-        if not is_public_https(bridge.config.public_url) and not bridge.config.allow_local_public_url:
+        can = type(connector).connect is not Connector.connect
+        if can and not is_public_https(bridge.config.public_url) and not bridge.config.allow_local_public_url:
             raise ConfigError(
                 f"public_url is {bridge.config.public_url}; a platform can only send to a public https address. Set it "
                 "in the configuration first."

@@ -43,10 +43,10 @@ class MappingBundle:
             raise MappingError("This is not a stored mapping.") from None
 
 
-def gather(name: str, text: str, shipped: Callable[[str], str | None]) -> MappingBundle:
+def gather(name: str, text: str, shipped: Callable[[str], str | None], *, wanted: str | None = None) -> MappingBundle:
     """Collects a mapping and the shipped ones it extends. Raises MappingError.
 
-    `shipped` returns the text of a shipped mapping by its name, or None.
+    `shipped` returns the text of a shipped mapping by its name, or None; `wanted` is the one that would be right.
     """
     files = [(name, text)]
     seen: list[str] = []
@@ -59,7 +59,8 @@ def gather(name: str, text: str, shipped: Callable[[str], str | None]) -> Mappin
             raise _refused(layer, "Write the name of one shipped mapping after extends.")
         found = shipped(base)
         if found is None:
-            raise _refused(layer, f'There is no shipped mapping "{base}".')
+            advice = f" Write extends: {wanted}." if wanted and shipped(wanted) is not None else ""
+            raise _refused(layer, f'There is no shipped mapping "{base}".{advice}')
         if base in seen or len(files) >= _MOST_LAYERS:
             raise _refused(layer, f'"{base}" extends itself in the end, or more than {_MOST_LAYERS} files are chained.')
         seen.append(base)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 Path = tuple[str | int, ...]
@@ -120,11 +121,16 @@ class _Explain:
             known = _names_at(self._model, enclosing)
             advice = suggestion(str(name), known) or (". Allowed here: " + _listed(known) if known else ".")
             return Complaint(self._at + path, f'{subject} has "{shown}". There is no such setting{advice}', on_key=True)
+        info = _field_at(self._model, path)
         if error["input"] is None:
-            return Complaint(
-                self._at + path, f'{subject} has "{name}:" without a value. Write one, or remove the line.', on_key=True
+            advice = (
+                "Write one, or remove the line."
+                if info is None or not info.is_required()
+                else "Write one; it is required."
             )
-        return Complaint(self._at + path, f'{subject} has "{shown}". {_wrong(error)}', on_key="[key]" in error["loc"])
+            return Complaint(self._at + path, f'{subject} has "{name}:" without a value. {advice}', on_key=True)
+        wrong = _form(info) if kind == "string_pattern_mismatch" and info else _wrong(error)
+        return Complaint(self._at + path, f'{subject} has "{shown}". {wrong}', on_key="[key]" in error["loc"])
 
     def _subject(self, enclosing: Path) -> str:
         path = self._at + enclosing
@@ -174,6 +180,13 @@ def _wrong(error: ErrorDetails) -> str:
         if re.fullmatch(pattern, kind):
             return words.format(**context)
     return error["msg"].rstrip(".") + "."
+
+
+def _form(info: FieldInfo) -> str:
+    """Says what a text of the wrong form should have been: a pattern itself tells an admin nothing."""
+    example = info.examples[0] if info.examples else None
+    hint = f"; an example: {example}" if isinstance(example, str) else ""
+    return f"It does not have the right form{hint}." + (f" {info.description}" if info.description else "")
 
 
 def _sentence(text: str) -> str:
@@ -232,6 +245,18 @@ def _annotations_at(model: type[BaseModel], path: Path) -> list[Any]:
     for step in path:
         found = [inner for outer in found for inner in _inside(outer, step)]
     return found
+
+
+def _field_at(model: type[BaseModel], path: Path) -> FieldInfo | None:
+    """Returns the field of this name; of an entry in a list, that of the list."""
+    names = [step for step in path if isinstance(step, str)]
+    enclosing = path[: len(path) - 1 - path[::-1].index(names[-1])] if names else ()
+    for found in _annotations_at(model, enclosing) if names else ():
+        if isinstance(found, type) and issubclass(found, BaseModel):
+            for name, info in found.model_fields.items():
+                if names[-1] == (info.alias or name):
+                    return info
+    return None
 
 
 def _inside(annotation: Any, step: str | int) -> Iterator[Any]:

@@ -13,6 +13,7 @@ import structlog
 from bridge.core.errors import MappingError, Mark, Problem
 from bridge.core.mapping import Mapping as CompiledMapping
 from bridge.core.mapping import MappingBundle, compile_mapping, gather
+from bridge.core.wording import suggestion
 from bridge.store import artifacts, history
 from bridge.store.engine import Store, Transaction
 
@@ -195,10 +196,19 @@ def read_bundle(file: MappingFile, shipped: Callable[[str], str | None]) -> Mapp
     else:
         try:
             text = file.path.read_text(encoding="utf-8")
+        except FileNotFoundError as error:
+            raise MappingError(_no_such_file(file.source, file.path)) from error
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
             text = f"{file.path}: the mapping of source {file.source!r} cannot be read: {reason}"
             raise MappingError(text) from error
     if text is None:
         raise MappingError(f"source {file.source!r}: there is no shipped mapping named {file.connector!r}")
-    return gather(file.path.name if file.path else f"{file.connector}.yaml", text, shipped)
+    return gather(file.path.name if file.path else f"{file.connector}.yaml", text, shipped, wanted=file.connector)
+
+
+def _no_such_file(source: str, path: Path) -> str:
+    there = sorted(one.name for one in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
+    listed = f" The folder holds: {', '.join(there[:10])}." if there else " The folder holds no mapping."
+    hint = suggestion(path.name, there) or "."
+    return f"{path} does not exist; source {source} names it after `mapping:`{hint}{listed}"

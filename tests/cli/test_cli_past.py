@@ -240,3 +240,5 @@ def test_the_webhook_is_registered_once(harbour: Harbour) -> None:
     harbour.config.write_text(text.replace("https://certificates.acme.example", "http://127.0.0.1:8080"))
     harbour.config.write_text(harbour.config.read_text().replace("mode: live", "mode: test"))
     assert "can only send to a public https address" in harbour.says("sources", "connect", "harbour", code=1)
+    # A better address would not help where the platform has no API for it.
+    assert "has no API to register webhooks" in harbour.says("sources", "connect", "attendance", code=1)

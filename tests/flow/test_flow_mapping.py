@@ -106,7 +106,7 @@ def test_an_edit_with_broken_yaml_is_reported_and_taking_it_back_ends_the_report
     live.mapping("thinkific", "extends: thinkific\ncourses:\n\t68: x\n")
     assert "thinkific-courses.yaml:3" in live.wait(lambda: mappings.problems.get("thinkific"))
     path.unlink()
-    live.wait(lambda: "cannot be read" in mappings.problems.get("thinkific", ""))
+    live.wait(lambda: "does not exist" in mappings.problems.get("thinkific", ""))
     path.write_text(working)
     live.wait(lambda: not mappings.problems)
 

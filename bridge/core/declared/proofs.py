@@ -99,7 +99,7 @@ class HeaderProof(TokenProof):
     words = "shared token in a header"
     about = "The value that the sender puts into its header."
 
-    name: str = Field(pattern=HEADER, description="The header.")
+    name: str = Field(pattern=HEADER, description="The name of the header, such as X-Webhook-Token.")
     prefix: str = Field(default="", max_length=40, description='What stands before the value, such as "v1=".')
     setting: SettingName = Field(default="header_token", description="The setting that holds the value.")
 
