@@ -51,7 +51,8 @@ class Polling:
                 yield Page(events, {"since": (began - self.words.overlap).isoformat()})
                 return
             going_on = {"page": turning.page, "since": since.isoformat(), "began": began.isoformat()}
-            yield Page(events, {"since": since.isoformat(), "going": going_on})
+            more = number == turning.most - 1
+            yield Page(events, {"since": since.isoformat(), "going": going_on}, more)
 
     def _inner(self, items: list[Any], answer: object, around: Scope) -> Iterator[Scope]:
         """Yields each item with what stands around it, asking once more for each where the declaration says so."""
