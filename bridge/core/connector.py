@@ -127,6 +127,8 @@ class Page:
 
     events: Sequence[SourceEvent]
     cursor: JsonObject
+    more: bool = False
+    """On the last page: this poll ends before everything was looked at (a budget); the next one goes on here."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,8 @@ def poll(rest: Rest, courses: Sequence[str] | Literal["all"], cursor: JsonObject
             events += _new(rest, learner, [course for course in done if course not in before])
             if done:
                 known[str(learner)] = done
-        yield Page(events, {"after": chunk[-1], "known": {**known}})
+        more = start + _COMMIT_EVERY >= len(now) < len(waiting)
+        yield Page(events, {"after": chunk[-1], "known": {**known}}, more)
     if len(now) == len(waiting):
         enrolled_still = {str(learner) for learner in learners}
         yield Page((), {"after": 0, "known": {one: done for one, done in known.items() if one in enrolled_still}})
