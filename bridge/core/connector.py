@@ -221,9 +221,12 @@ class Connector(ABC, Generic[S]):
         """Makes a sample authentic with the configured secret, for `certbridge send` and the tests."""
 
     # What you may write.
-    def last_part(self) -> str | None:
-        """Returns the secret last part of this source's webhook address; the default: where `sign` sends a sample."""
-        return self.sign(b"{}", {}, datetime.now(UTC)).path_token
+    def address_secrets(self) -> tuple[str | None, Mapping[str, str]]:
+        """Returns what is secret in this source's webhook address: its last part, and what stands behind a question
+        mark. The default: where `sign` sends a sample.
+        """
+        sample = self.sign(b"{}", {}, datetime.now(UTC))
+        return sample.path_token, sample.query
 
     def reply(self, received: Received) -> Reply:
         """Answers the vendor; the default is JSON with what became of the request."""

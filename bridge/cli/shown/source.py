@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from rich.text import Text
 
@@ -82,9 +82,10 @@ def _present(row: SourceRow, now: datetime) -> SourceRow:
 
 def webhook_url(public_url: str, name: str, connector: Connector[Any], *, hidden: bool = True) -> str:
     """Returns where this source's webhooks go; a token in the address is shown as *** unless it is not `hidden`."""
-    token = connector.last_part()
+    token, parameters = connector.address_secrets()
     end = "" if token is None else "/***" if hidden else f"/{quote(token, safe='')}"
-    return f"{public_url.rstrip('/')}/hooks/{name}{end}"
+    behind = "&".join(f"{key}=***" for key in parameters) if hidden else urlencode(parameters)
+    return f"{public_url.rstrip('/')}/hooks/{name}{end}{'?' if behind else ''}{behind}"
 
 
 def as_json(one: ShownSource) -> JsonObject:

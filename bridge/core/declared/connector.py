@@ -87,9 +87,10 @@ class DeclaredConnector(Connector[ConnectorSettings]):
             proof.sign(self.declaration.webhook.proof, draft, self.settings)
         return SignedRequest(draft.body, draft.headers, draft.path_token, draft.query)
 
-    def last_part(self) -> str | None:
+    def address_secrets(self) -> tuple[str | None, Mapping[str, str]]:
         # A sample cannot be signed where only the vendor has the key; the address is known all the same.
-        return proof.path_token(self.declaration.webhook.proof, self.settings) if self.declaration.webhook else None
+        webhook = self.declaration.webhook
+        return proof.address_secrets(webhook.proof, self.settings) if webhook else (None, {})
 
     def reply(self, received: Received) -> Reply:
         webhook = self.declaration.webhook
