@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Final
 from urllib.parse import urlsplit
@@ -9,9 +10,10 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator
 
 from bridge.core.connector import ApiResponse
-from bridge.core.errors import PayloadError, TemporaryError
+from bridge.core.errors import PayloadError, PermanentError, TemporaryError
 from bridge.core.models import JsonObject
 from bridge.core.payload import read_json
+from bridge.core.retry import check_status
 
 MAX_BYTES: Final = 8 * 1024 * 1024
 """Of one answer; what a vendor sends unasked is held shorter."""
@@ -75,6 +77,19 @@ def answered(response: ApiResponse, vendor: str) -> JsonObject:
     if not isinstance(answer, dict):
         raise TemporaryError(f"{vendor}'s answer is JSON, but not what it should be.", code="unexpected_answer")
     return answer
+
+
+def check_known(response: ApiResponse, permanent: Mapping[int, str], said: Callable[[bytes], str]) -> None:
+    """Raises the error an answer stands for: PermanentError for a status that stays wrong until a person acts.
+
+    `permanent` says for each such status what to do, without a full stop; `said` finds the vendor's own words in the
+    body. Every other status is read as usual. Raises TemporaryError as `check_status` does.
+    """
+    advice = permanent.get(response.status)
+    if advice is not None:
+        words = said(response.body)
+        raise PermanentError(f"{advice}: {words}" if words else f"{advice}.", code=f"http_{response.status}")
+    check_status(response.status, response.headers)
 
 
 def _service_address(url: str) -> str:

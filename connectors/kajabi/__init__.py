@@ -24,9 +24,10 @@ from bridge.core.connector import (
 )
 from bridge.core.errors import BridgeError
 from bridge.core.models import Certificate, InboundRequest, JsonObject, SignedRequest, SourceEvent
-from connectors.kajabi import contacts, hooks, write_back
+from connectors.kajabi import contacts, custom_field, hooks, write_back
 from connectors.kajabi.events import ADDED, EVENT_TYPES, REMOVED, cut
-from connectors.kajabi.rest import Rest, check, sign_in
+from connectors.kajabi.login import sign_in
+from connectors.kajabi.rest import Rest, check
 from connectors.kajabi.settings import KajabiSettings
 from connectors.kajabi.tags import configured, course_tags, found, listed, no_tag, no_tags
 
@@ -109,7 +110,7 @@ class Kajabi(Connector[KajabiSettings]):
             if missing:
                 yield Finding("error", str(no_tag(missing)))
             if settings.write_back.field:
-                handle = write_back.handle_of(settings.write_back.field, rest)
+                handle = custom_field.handle_of(settings.write_back.field, rest)
                 yield Finding("ok", f"Custom field {settings.write_back.field!r} has the handle {handle}.")
             yield from hooks.findings(rest, settings.tags, known, address_token.accepted(settings))
         except BridgeError as error:
