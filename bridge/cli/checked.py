@@ -13,6 +13,7 @@ from bridge.core import document
 from bridge.core.errors import ConfigError, MappingError, Problem
 from bridge.core.mapping import CourseListing
 from bridge.core.mapping import Mapping as CompiledMapping
+from bridge.core.wording import suggestion
 from bridge.flow.mappings import MappingFile, read_mapping
 from bridge.issuing.renderer import check_template
 from bridge.issuing.template import load_template
@@ -116,8 +117,19 @@ def _warnings(
 ) -> Iterator[str]:
     if not courses:
         yield f"{source.name}: no course is listed, and courses that are not listed are not issued: {mapping.name}."
+    yield from _never_sent(config, source, mapping)
     for course in courses:
         yield from _missing_fields(config, source, course)
+
+
+def _never_sent(config: Config, source: SourceConfig, mapping: CompiledMapping) -> Iterator[str]:
+    connector = config.connectors[source.connector]
+    for name in sorted(set(mapping.event_types()) - connector.event_types):
+        advice = suggestion(name, sorted(connector.event_types)) or "."
+        yield (
+            f'{source.name}: the entry "{name}" under events never applies, because {connector.title} sends no such '
+            f"event{advice} ({mapping.name})"
+        )
 
 
 def _missing_fields(config: Config, source: SourceConfig, course: CourseListing) -> Iterator[str]:

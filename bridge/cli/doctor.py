@@ -85,7 +85,8 @@ def _source(bridge: Bridge, name: str) -> Iterator[Finding]:
     for state in ("held", "failed"):
         if shown.counts.get(state):
             advice = f"certbridge events list --source {name} --state {state}"
-            yield Finding("warning", f"{shown.counts[state]} events are {state}: {advice}")
+            many = "1 event is" if shown.counts[state] == 1 else f"{shown.counts[state]} events are"
+            yield Finding("warning", f"{many} {state}: {advice}")
     try:
         yield from shown.connector.diagnose(bridge.api(name))
     except BridgeError as error:

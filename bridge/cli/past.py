@@ -16,6 +16,7 @@ from bridge.core.errors import BridgeError
 if TYPE_CHECKING:
     from bridge.app import Bridge
     from bridge.flow.bring import Candidate
+    from bridge.flow.past import Looked
 
 mail_option = click.option("--mail/--no-mail", default=True, help="Write to the learners, or issue without a word.")
 expired_option = click.option(
@@ -35,7 +36,7 @@ _UNASKED = (
 @click.option("--issue", "wanted", type=Selection(), metavar="SELECTION", help="Issue these: all, or such as 1,3-5.")
 @mail_option
 @expired_option
-@click.option("--yes", is_flag=True, help="With --issue: do not ask.")
+@click.option("--yes", is_flag=True, help="With --issue all: do not ask.")
 @json_option
 @pass_session
 @click.pass_context
@@ -56,9 +57,17 @@ def past(
     """
     issue = ctx.get_parameter_source("wanted") is not click.core.ParameterSource.DEFAULT
     source, start = session.source(name), _start(session, since)
+    if issue and wanted is not None and (yes or as_json):
+        raise click.UsageError(
+            "Numbers count in the list as it is now, which may have changed since you saw it. Leave --yes and --json "
+            "out, and the rows are shown once more before anything is issued; or write --issue all."
+        )
     today = datetime.now(ZoneInfo(session.config.issuer.zone)).date()
     with session.bridge() as bridge:
-        found = _look(bridge, source, start)
+        looked = _look(bridge, source, start)
+        found = looked.candidates
+        if not looked.whole:
+            _warn(source)
         if not issue:
             asked = bridge.sources[source].connector.polls()
             _print(session, source, found, today, asked=asked, as_json=as_json)
@@ -74,16 +83,26 @@ def _start(session: Session, since: str) -> datetime:
     return datetime.combine(day, time(), ZoneInfo(session.config.issuer.zone)).astimezone(UTC)
 
 
-def _look(bridge: Bridge, source: str, since: datetime) -> list[Candidate]:
+def _look(bridge: Bridge, source: str, since: datetime) -> Looked:
     from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
-    from bridge.cli.replaying import _stderr
+    from bridge.cli.replaying import stderr_console
 
-    console = _stderr()
+    console = stderr_console()
     columns = SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn()
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(f"Asking {source}", total=None)
         return bridge.past.look(bridge.sources[source], since, lambda: progress.advance(task))
+
+
+def _warn(source: str) -> None:
+    from bridge.cli.replaying import stderr_console
+
+    stderr_console().print(
+        f"This list is not whole: {source} may make no more requests today, so the platform was not asked about "
+        "everything. Raise that number in the settings of the source, and look again.",
+        style="yellow",
+    )
 
 
 def _print(session: Session, source: str, found: list[Candidate], today: date, *, asked: bool, as_json: bool) -> None:

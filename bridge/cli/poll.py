@@ -70,4 +70,5 @@ def _sentence(name: str, polled: Polled | None) -> str:
     lost = f" ({len(polled.lost)} of them no webhook told of)" if polled.lost else ""
     older = f", {polled.older} from before the start line" if polled.older else ""
     unwanted = f", {polled.unwanted} of no interest" if polled.unwanted else ""
-    return f"{name}: {len(polled.new)} new{lost}, {polled.known} known{older}{unwanted}."
+    more = " Not everything was looked at yet; the next poll goes on there." if polled.more else ""
+    return f"{name}: {len(polled.new)} new{lost}, {polled.known} known{older}{unwanted}.{more}"

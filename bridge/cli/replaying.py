@@ -177,7 +177,7 @@ def _read(bridge: Bridge, kind: Kind[R], numbers: Sequence[int]) -> list[R]:
 @contextmanager
 def bar(kind: Kind[R], total: int) -> Iterator[Callable[[int], None]]:
     """Shows on standard error how much of a long work is done, where somebody watches; gives what moves it on."""
-    console = _stderr()
+    console = stderr_console()
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     watched = total >= LONG and console.is_terminal
     with Progress(*columns, console=console, transient=True, disable=not watched) as progress:
@@ -185,7 +185,7 @@ def bar(kind: Kind[R], total: int) -> Iterator[Callable[[int], None]]:
         yield lambda steps: progress.advance(task, steps)
 
 
-def _stderr() -> Console:
+def stderr_console() -> Console:
     return Console(stderr=True)
 
 

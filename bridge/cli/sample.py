@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from pydantic import ValidationError
 
 from bridge.cli.send import read_sample
-from bridge.core.connector import Connector
 from bridge.core.errors import PermanentError
 from bridge.core.models import InboundRequest, SourceEvent
 from bridge.core.source import Source
@@ -64,7 +63,7 @@ def _of_row(bridge: Bridge, row: InboxRow) -> Chosen:
         raise PermanentError(f"Event {row.id} came from {row.source}, which is not in the configuration any more.")
     fetched = row.record is not None
     said = ", with what its API said" if fetched else ""
-    thin = not fetched and asks_api(source.connector)
+    thin = not fetched and source.connector.enriches()
     return Chosen(row.source, row.record or row.event, row.overrides, f"event {row.id}{said}", thin)
 
 
@@ -84,7 +83,8 @@ def from_file(bridge: Bridge, source: Source, path: Path) -> list[Chosen]:
     events = source.connector.parse(request)
     if not events:
         raise PermanentError(f"{path} holds no event that {source.connector.title} understands.")
-    return [_known_or_thin(bridge, source, event, str(path)) for event in events]
+    came = [event.model_copy(update={"received_at": request.received_at}) for event in events]
+    return [_known_or_thin(bridge, source, event, str(path)) for event in came]
 
 
 def _as_record(body: bytes) -> SourceEvent | None:
@@ -95,7 +95,7 @@ def _as_record(body: bytes) -> SourceEvent | None:
 
 
 def _known_or_thin(bridge: Bridge, source: Source, event: SourceEvent, path: str) -> Chosen:
-    if not asks_api(source.connector):
+    if not source.connector.enriches():
         return Chosen(source.name, event, {}, path)
 
     def look(tx: Transaction) -> Iterator[InboxRow]:
@@ -106,11 +106,6 @@ def _known_or_thin(bridge: Bridge, source: Source, event: SourceEvent, path: str
     if known is not None and known.record is not None:
         return Chosen(source.name, known.record, {}, f"{path}, with what the API said about event {known.id}")
     return Chosen(source.name, event, {}, path, thin=True)
-
-
-def asks_api(connector: Connector[Any]) -> bool:
-    """Tells whether this connector completes its events over the platform's API."""
-    return type(connector).enrich is not Connector.enrich
 
 
 def fetched(bridge: Bridge, chosen: Chosen) -> Chosen:

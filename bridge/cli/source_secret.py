@@ -28,7 +28,7 @@ def secret(session: Session, name: str, setting: str | None, generate: bool, unt
 
     A running certbridge takes it over within a minute.
     """
-    from bridge.config.rotation import ACCEPTED, BEFORE, replace_secret
+    from bridge.config.rotation import ACCEPTED, BEFORE, kept_beside, replace_secret
     from bridge.store import history
 
     source = session.source(name)
@@ -40,6 +40,7 @@ def secret(session: Session, name: str, setting: str | None, generate: bool, unt
         _check(bridge, source, chosen, value)
         if not untested:
             _try(bridge, source, chosen, value)
+        overtaken = kept_beside(file) is not None
         replace_secret(file, value)
         data = {"source": source, "setting": chosen}
         bridge.store.transact(lambda tx: history.add(tx, "source.secret_changed", actor=actor(), data=data))
@@ -49,6 +50,8 @@ def secret(session: Session, name: str, setting: str | None, generate: bool, unt
         page.say(
             f"The one before is accepted for {ACCEPTED.days} days more, so change it at the platform in that time."
         )
+        if overtaken:
+            page.say("The one before that, which was still accepted until now, no longer is.", style="yellow")
     if generate:
         page.say(f"Enter it at the platform: it stands in {file}.")
 

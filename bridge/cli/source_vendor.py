@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -11,10 +12,12 @@ from bridge.cli.typed import json_option
 from bridge.core.errors import BridgeError, ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
+    from bridge.app import Bridge
     from bridge.cli.output import Page
-    from bridge.core.connector import CourseFound, Finding
+    from bridge.core.connector import ApiClient, CourseFound, Finding
+    from bridge.core.source import Source
 
 source_argument = click.argument("name", metavar="SOURCE")
 _SIGNS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "error": ("✗", "bold red")}
@@ -28,17 +31,17 @@ def connect(session: Session, name: str, as_json: bool) -> None:
     """Register this source's webhook address at the platform, unless it is there already."""
     from bridge.cli.shown.source import webhook_url
     from bridge.config.forms import is_public_https
+    from bridge.core.connector import Connector
 
-    source = session.source(name)
-    with session.bridge() as bridge:
-        connector = bridge.sources[source].connector
-        if not is_public_https(bridge.config.public_url) and not bridge.config.allow_local_public_url:
+    with _asking(session, name) as (bridge, source, api):
+        can = type(source.connector).connect is not Connector.connect
+        if can and not is_public_https(bridge.config.public_url) and not bridge.config.allow_local_public_url:
             raise ConfigError(
                 f"public_url is {bridge.config.public_url}; a platform can only send to a public https address. Set it "
                 "in the configuration first."
             )
-        address = webhook_url(bridge.config.public_url, source, connector, hidden=False)
-        found = list(connector.connect(bridge.api(source), address))
+        address = webhook_url(bridge.config.public_url, source.name, source.connector, hidden=False)
+        found = list(source.connector.connect(api, address))
     tell(session, found, as_json=as_json)
 
 
@@ -48,12 +51,10 @@ def connect(session: Session, name: str, as_json: bool) -> None:
 @pass_session
 def test(session: Session, name: str, as_json: bool) -> None:
     """Try what a source needs at its platform: key, rights, the places to write to. Nothing is changed there."""
-    source = session.source(name)
-    with session.bridge() as bridge:
-        found = list(bridge.sources[source].connector.diagnose(bridge.api(source)))
-        title = bridge.sources[source].connector.title
+    with _asking(session, name) as (_, source, api):
+        found = list(source.connector.diagnose(api))
     if not found and not as_json:
-        session.page().say(f"{title} has nothing that could be tried from here.")
+        session.page().say(f"{source.connector.title} has nothing that could be tried from here.")
     tell(session, found, as_json=as_json)
 
 
@@ -65,14 +66,13 @@ def courses(session: Session, name: str, as_json: bool) -> None:
     """Write the lines for `courses:` in the mapping, from the platform's own list."""
     from bridge.cli.output import print_json
 
-    source = session.source(name)
-    with session.bridge() as bridge:
-        found = list(bridge.sources[source].connector.courses(bridge.api(source)))
+    with _asking(session, name) as (_, source, api):
+        found = list(source.connector.courses(api))
     if as_json:
         print_json([{"id": one.id, "title": one.title, "short_name": one.short_name} for one in found])
         return
     if not found:
-        raise BridgeError(f"The platform of {source} shows no course. Usual cause: the key may not see any.")
+        raise BridgeError(f"The platform of {source.name} shows no course. Usual cause: the key may not see any.")
     click.echo("courses:")
     for line in _lines(found):
         click.echo(f"  {line}")
@@ -97,14 +97,21 @@ def ask(session: Session, name: str, learner: str, as_json: bool) -> None:
     from bridge.cli.events import tell as tell_events
     from bridge.cli.replaying import EVENTS, put_back
 
-    source = session.source(name)
-    with session.bridge() as bridge:
-        found = bridge.sources[source].connector.ask(bridge.api(source), learner)
-        puts = bridge.bringing.bring(bridge.sources[source], found, entry="cli")
+    with _asking(session, name) as (bridge, source, api):
+        found = source.connector.ask(api, learner)
+        puts = bridge.bringing.bring(source, found, entry="cli")
         numbers = list(dict.fromkeys(put.inbox_id for put in puts))
         done = put_back(bridge, EVENTS, numbers, lambda tx, number: None)
-        nothing = f"The platform of {source} knows no completion of {learner!r}."
+        nothing = f"The platform of {source.name} knows no completion of {learner!r}."
         tell_events(session, bridge, done, as_json=as_json, nothing=nothing)
+
+
+@contextmanager
+def _asking(session: Session, name: str) -> Iterator[tuple[Bridge, Source, ApiClient]]:
+    """Opens the bridge and gives the source and the way to its platform."""
+    known = session.source(name)
+    with session.bridge() as bridge:
+        yield bridge, bridge.sources[known], bridge.api(known)
 
 
 def tell(session: Session, found: list[Finding], *, as_json: bool) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Final
+from typing import Annotated, Final
 from urllib.parse import urlsplit
 
+from pydantic import AfterValidator
+
 from bridge.core.connector import ApiResponse
-from bridge.core.errors import PayloadError, TemporaryError
+from bridge.core.errors import PayloadError, PermanentError, TemporaryError
 from bridge.core.models import JsonObject
 from bridge.core.payload import read_json
+from bridge.core.retry import check_status
 
 MAX_BYTES: Final = 8 * 1024 * 1024
 """Of one answer; what a vendor sends unasked is held shorter."""
@@ -75,9 +79,25 @@ def answered(response: ApiResponse, vendor: str) -> JsonObject:
     return answer
 
 
-def service_address(url: str) -> str:
-    """Returns the address of an API without a slash at its end. Raises ValueError; for validators of settings."""
+def check_known(response: ApiResponse, permanent: Mapping[int, str], said: Callable[[bytes], str]) -> None:
+    """Raises the error an answer stands for: PermanentError for a status that stays wrong until a person acts.
+
+    `permanent` says for each such status what to do, without a full stop; `said` finds the vendor's own words in the
+    body. Every other status is read as usual. Raises TemporaryError as `check_status` does.
+    """
+    advice = permanent.get(response.status)
+    if advice is not None:
+        words = said(response.body)
+        raise PermanentError(f"{advice}: {words}" if words else f"{advice}.", code=f"http_{response.status}")
+    check_status(response.status, response.headers)
+
+
+def _service_address(url: str) -> str:
     parts = urlsplit(url.strip())
     if parts.scheme not in ("https", "http") or not parts.hostname or "@" in url or parts.query or parts.fragment:
         raise ValueError("is no web address")
     return url.strip().rstrip("/")
+
+
+ServiceAddress = Annotated[str, AfterValidator(_service_address)]
+"""A setting with the address of an API; without a slash at its end."""

@@ -6,7 +6,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -127,6 +127,8 @@ class Page:
 
     events: Sequence[SourceEvent]
     cursor: JsonObject
+    more: bool = False
+    """On the last page: this poll ends before everything was looked at (a budget); the next one goes on here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +221,13 @@ class Connector(ABC, Generic[S]):
         """Makes a sample authentic with the configured secret, for `certbridge send` and the tests."""
 
     # What you may write.
+    def address_secrets(self) -> tuple[str | None, Mapping[str, str]]:
+        """Returns what is secret in this source's webhook address: its last part, and what stands behind a question
+        mark. The default: where `sign` sends a sample.
+        """
+        sample = self.sign(b"{}", {}, datetime.now(UTC))
+        return sample.path_token, sample.query
+
     def reply(self, received: Received) -> Reply:
         """Answers the vendor; the default is JSON with what became of the request."""
         said = {"outcome": received.outcome, "reason": received.reason, "events": list(received.events)}
@@ -246,6 +255,10 @@ class Connector(ABC, Generic[S]):
         Raises TemporaryError, UnconfirmedError, PermanentError and HeldError, with the retry decision.
         """
         return event
+
+    def enriches(self) -> bool:
+        """Tells whether this source's events are completed over its API; the default: whether `enrich` is written."""
+        return type(self).enrich is not Connector.enrich
 
     def polls(self) -> bool:
         """Tells whether this source can be polled as it is configured; the default: whether `poll` is written."""

@@ -43,13 +43,12 @@ class MappingBundle:
             raise MappingError("This is not a stored mapping.") from None
 
 
-def gather(name: str, text: str, shipped: Callable[[str], str | None], *, fitting: str | None = None) -> MappingBundle:
+def gather(name: str, text: str, shipped: Callable[[str], str | None], *, wanted: str | None = None) -> MappingBundle:
     """Collects a mapping and the shipped ones it extends. Raises MappingError.
 
-    `shipped` returns the text of a shipped mapping by its name, or None; `fitting` is the name of one that would do.
+    `shipped` returns the text of a shipped mapping by its name, or None; `wanted` is the one that would be right.
     """
     files = [(name, text)]
-    advice = f" Write extends: {fitting}." if fitting else ""
     seen: list[str] = []
     while True:
         layer = document.read(files[-1][1], files[-1][0], error=MappingError)
@@ -60,6 +59,7 @@ def gather(name: str, text: str, shipped: Callable[[str], str | None], *, fittin
             raise _refused(layer, "Write the name of one shipped mapping after extends.")
         found = shipped(base)
         if found is None:
+            advice = f" Write extends: {wanted}." if wanted and shipped(wanted) is not None else ""
             raise _refused(layer, f'There is no shipped mapping "{base}".{advice}')
         if base in seen or len(files) >= _MOST_LAYERS:
             raise _refused(layer, f'"{base}" extends itself in the end, or more than {_MOST_LAYERS} files are chained.')

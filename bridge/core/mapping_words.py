@@ -314,15 +314,7 @@ def _source(text: Text) -> str:
 
 def event_scope(event: SourceEvent) -> JsonObject:
     """Returns what `event` means in an expression."""
-    return {
-        "id": event.event_id,
-        "type": event.event_type,
-        "subject": event.subject,
-        "course": event.course,
-        "keys": list(event.keys),
-        "occurred_at": event.occurred_at,
-        "received_at": event.received_at,
-    }
+    return {**event.words(), "received_at": event.received_at}
 
 
 def _zone(text: str) -> str:

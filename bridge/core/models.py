@@ -119,6 +119,17 @@ class SourceEvent(Value):
     received_at: AwareDatetime | None = None
     """When it came to us; set by the flow, never by a connector. The only time there is where a source sends none."""
 
+    def words(self) -> JsonObject:
+        """Returns what `event` means in texts and expressions, by whatever way and whenever it came."""
+        return {
+            "id": self.event_id,
+            "type": self.event_type,
+            "subject": self.subject,
+            "course": self.course,
+            "keys": list(self.keys),
+            "occurred_at": self.occurred_at,
+        }
+
 
 # -- what the mapping makes of it ------------------------------------------------------------------
 

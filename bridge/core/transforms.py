@@ -10,6 +10,8 @@ from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Final, TypeVar
 
+from jinja2 import Undefined
+
 from bridge.core import dates
 from bridge.core.choosing import default, find, first_of, lookup
 from bridge.core.text import MAX_TEXT, as_text, nfc, one_line, shown
@@ -286,7 +288,8 @@ def join(value: object, separator: str = ", ") -> str:
     """Joins a list to a text. Raises ValueError."""
     if not isinstance(value, list | tuple):
         raise ValueError(f"{shown(value)}: it is not a list.")
-    texts = [as_text(item) for item in value]
+    # A value that is not there says so itself when it is made a text.
+    texts = [str(item) if isinstance(item, Undefined) else as_text(item) for item in value]
     if sum(map(len, texts)) + len(texts) * len(separator) > MAX_TEXT:
         raise ValueError(f"the joined list has more than {MAX_TEXT:,} characters.")
     return separator.join(texts)

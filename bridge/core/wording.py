@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 Path = tuple[str | int, ...]
@@ -120,13 +121,15 @@ class _Explain:
             known = _names_at(self._model, enclosing)
             advice = suggestion(str(name), known) or (". Allowed here: " + _listed(known) if known else ".")
             return Complaint(self._at + path, f'{subject} has "{shown}". There is no such setting{advice}', on_key=True)
+        info = _field_at(self._model, path)
         if error["input"] is None:
-            return Complaint(
-                self._at + path, f'{subject} has "{name}:" without a value. Write one, or remove the line.', on_key=True
+            advice = (
+                "Write one, or remove the line."
+                if info is None or not info.is_required()
+                else "Write one; it is required."
             )
-        wrong = _wrong(error)
-        if kind == "string_pattern_mismatch" and (sample := _example(self._model, path)):
-            wrong = f"{wrong.rstrip('.')}; an example: {sample}."
+            return Complaint(self._at + path, f'{subject} has "{name}:" without a value. {advice}', on_key=True)
+        wrong = _form(info) if kind == "string_pattern_mismatch" and info else _wrong(error)
         return Complaint(self._at + path, f'{subject} has "{shown}". {wrong}', on_key="[key]" in error["loc"])
 
     def _subject(self, enclosing: Path) -> str:
@@ -179,6 +182,13 @@ def _wrong(error: ErrorDetails) -> str:
     return error["msg"].rstrip(".") + "."
 
 
+def _form(info: FieldInfo) -> str:
+    """Says what a text of the wrong form should have been: a pattern itself tells an admin nothing."""
+    example = info.examples[0] if info.examples else info.default
+    hint = f"; an example: {example}" if isinstance(example, str) else ""
+    return f"It does not have the right form{hint}." + (f" {info.description}" if info.description else "")
+
+
 def _sentence(text: str) -> str:
     verb = text.split(" ", 1)[0] in {"is", "has", "needs", "must"}
     return (f"It {text}" if verb else text) + ("" if text.endswith((".", "?", "!")) else ".")
@@ -217,17 +227,6 @@ def _names_at(model: type[BaseModel], path: Path) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _example(model: type[BaseModel], path: Path) -> str:
-    """Returns what a setting may look like, by its model; an empty text where nothing says so, or it is a secret."""
-    for owner in _annotations_at(model, path[:-1]):
-        for name, info in (
-            owner.model_fields.items() if isinstance(owner, type) and issubclass(owner, BaseModel) else ()
-        ):
-            if path[-1] == (info.alias or name) and SecretStr not in _annotations_at(model, path):
-                return next((one for one in (*(info.examples or ()), info.default) if isinstance(one, str)), "")
-    return ""
-
-
 def _is_secret(model: type[BaseModel], path: Path, *, unknown: bool) -> bool:
     if SecretStr in _annotations_at(model, path):
         return True
@@ -246,6 +245,18 @@ def _annotations_at(model: type[BaseModel], path: Path) -> list[Any]:
     for step in path:
         found = [inner for outer in found for inner in _inside(outer, step)]
     return found
+
+
+def _field_at(model: type[BaseModel], path: Path) -> FieldInfo | None:
+    """Returns the field of this name; of an entry in a list, that of the list."""
+    names = [step for step in path if isinstance(step, str)]
+    enclosing = path[: len(path) - 1 - path[::-1].index(names[-1])] if names else ()
+    for found in _annotations_at(model, enclosing) if names else ():
+        if isinstance(found, type) and issubclass(found, BaseModel):
+            for name, info in found.model_fields.items():
+                if names[-1] == (info.alias or name):
+                    return info
+    return None
 
 
 def _inside(annotation: Any, step: str | int) -> Iterator[Any]:

@@ -23,6 +23,7 @@ from bridge.flow.view import Publisher
 from bridge.issuing.preflight import clean_data, preflight
 from bridge.issuing.renderer import Renderer
 from bridge.store import certificates, history, inbox
+from bridge.store.certificates import VersionRow
 from bridge.store.engine import Store, Transaction
 
 Occasion = Literal["corrected", "revoked"]
@@ -130,44 +131,41 @@ class Amending:
         pdf = self.renderer().render(job)
 
         def write(tx: Transaction) -> None:
-            locked = certificates.get(tx, amended.id, for_update=True)
-            if locked is None or locked.state != "issued":
-                state = locked.state if locked else "gone"
-                raise PermanentError(f"Certificate {certificate_id.grouped(amended.id)} became {state} meanwhile.")
-            n = certificates.add_version(
-                tx,
-                amended.id,
-                data=amended.data,
-                template_sha=before.template_sha,
-                mapping_sha=before.mapping_sha,
-                by=actor,
-                reason=reason,
-            )
-            if n != amended.version:
-                raise TemporaryError(_CHANGED)
-            certificates.put_file(tx, amended.id, n, "pdf", PDF, pdf)
+            self._add_version(tx, amended, before, pdf, actor=actor, reason=reason)
             if occasion == "revoked":
                 certificates.revoke(tx, amended.id, reason=reason)
-            certificates.publish(tx, amended.id, n)
-            certificates.keep_in_step(
-                tx,
-                amended.id,
-                data=amended.data,
-                recipient_key=self.publisher.recipient_key(amended.data.recipient.email),
-            )
+            certificates.publish(tx, amended.id, amended.version)
+            key = self.publisher.recipient_key(amended.data.recipient.email)
+            certificates.keep_in_step(tx, amended.id, data=amended.data, recipient_key=key)
             self._plan(tx, amended, occasion, mail=mail)
-            history.add(
-                tx,
-                f"certificate.{occasion}",
-                actor=actor,
-                test=amended.test,
-                certificate_id=amended.id,
-                data={"version": n, "reason": reason},
-            )
+            told = {"version": amended.version, "reason": reason}
+            kind, test = f"certificate.{occasion}", amended.test
+            history.add(tx, kind, actor=actor, test=test, certificate_id=amended.id, data=told)
             tx.after_commit(self.wake)
 
         self.store.transact(write)
         return amended
+
+    def _add_version(
+        self, tx: Transaction, amended: Certificate, before: VersionRow, pdf: bytes, *, actor: str, reason: str
+    ) -> None:
+        """Stores the next version, made as the one before. Raises what a change by somebody else asks for."""
+        locked = certificates.get(tx, amended.id, for_update=True)
+        if locked is None or locked.state != "issued":
+            state = locked.state if locked else "gone"
+            raise PermanentError(f"Certificate {certificate_id.grouped(amended.id)} became {state} meanwhile.")
+        n = certificates.add_version(
+            tx,
+            amended.id,
+            data=amended.data,
+            template_sha=before.template_sha,
+            mapping_sha=before.mapping_sha,
+            by=actor,
+            reason=reason,
+        )
+        if n != amended.version:
+            raise TemporaryError(_CHANGED)
+        certificates.put_file(tx, amended.id, n, "pdf", PDF, pdf)
 
     def _corrected_on(self, tx: Transaction, amended: Certificate, occasion: Occasion) -> date | None:
         # A revocation is a version too, and no correction.

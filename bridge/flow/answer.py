@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
+from urllib.parse import urlsplit, urlunsplit
 
 from bridge.core import certificate_id
 from bridge.core.models import InboundRequest, JsonObject, Received, Reply, State
@@ -40,10 +41,9 @@ class Answering:
         if received.status != 200 or not numbers:
             return received
         results = self._settled(source, numbers)
-        address = request.url.partition("?")[0]
         for one in results:
             if one["status"] == "processing":
-                one["status_url"] = f"{address}?event={one['event']}"
+                one["status_url"] = _status_url(request.url, one["event"])
         moving = any(one["status"] == "processing" for one in results)
         details = results[0] if len(results) == 1 else {"results": results}
         return replace(received, status=202 if moving else 200, details=details)
@@ -75,6 +75,13 @@ class Answering:
             return [one for one in found if one is not None]
 
         return self.store.read(look)
+
+
+def _status_url(url: str, number: int) -> str:
+    """Returns where the sender can ask again: its own address, whose query may prove it, with the event's number."""
+    parts = urlsplit(url)
+    kept = [pair for pair in parts.query.split("&") if pair and not pair.startswith("event=")]
+    return urlunsplit((*parts[:3], "&".join([*kept, f"event={number}"]), ""))
 
 
 def _event(tx: Transaction, publisher: Publisher, source: Source, number: int) -> JsonObject | None:

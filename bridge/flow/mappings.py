@@ -196,18 +196,21 @@ def read_bundle(file: MappingFile, shipped: Callable[[str], str | None]) -> Mapp
     else:
         try:
             text = file.path.read_text(encoding="utf-8")
+        except FileNotFoundError as error:
+            raise MappingError(_no_such_file(file.source, file.path)) from error
         except (OSError, UnicodeDecodeError) as error:
-            raise MappingError(_unreadable(file.source, file.path, error)) from error
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            text = f"{file.path}: the mapping of source {file.source!r} cannot be read: {reason}"
+            raise MappingError(text) from error
     if text is None:
         raise MappingError(f"source {file.source!r}: there is no shipped mapping named {file.connector!r}")
-    return gather(file.path.name if file.path else f"{file.connector}.yaml", text, shipped, fitting=file.connector)
+    return gather(file.path.name if file.path else f"{file.connector}.yaml", text, shipped, wanted=file.connector)
 
 
-def _unreadable(source: str, path: Path, error: OSError | UnicodeDecodeError) -> str:
-    reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-    if isinstance(error, FileNotFoundError):
-        # The name may have been written with the folder in front of it, which is there already.
-        folder = next(above for above in path.parents if above.is_dir())
-        near = suggestion(path.name, sorted(one.name for one in folder.glob("*.yaml")))
-        reason = f"there is no such file{near or '.'}"
-    return f"{path}: the mapping of source {source} cannot be read: {reason}"
+def _no_such_file(source: str, path: Path) -> str:
+    # The name may have been written with the folder in front of it, which is there already.
+    folder = next(above for above in path.parents if above.is_dir())
+    there = sorted(one.name for one in folder.glob("*.yaml"))
+    listed = f" The folder holds: {', '.join(there[:10])}." if there else " The folder holds no mapping."
+    hint = suggestion(path.name, there) or "."
+    return f"{path} does not exist; source {source} names it after `mapping:`{hint}{listed}"

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from bridge.core.connector import ApiClient
+from bridge.core.connector import ApiClient, Page
 from bridge.core.errors import BridgeError, PermanentError
 from bridge.core.mapping import Defaults
-from bridge.core.models import Held, Outcome, SourceEvent
+from bridge.core.models import Held, JsonObject, Outcome, SourceEvent
 from bridge.core.source import Source
 from bridge.flow.bring import CHOSEN, NO_MAIL, Bringing, Candidate, decided
 from bridge.flow.mappings import Mappings
@@ -19,6 +19,14 @@ from bridge.store import before_start, inbox, sources
 from bridge.store.engine import Store, Transaction
 
 MOST = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a look into the past found; not `whole` where the source's budget of requests ended before its list did."""
+
+    candidates: list[Candidate]
+    whole: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,22 +39,27 @@ class Past:
     apis: Callable[[str], ApiClient]
     bringing: Bringing
 
-    def look(self, source: Source, since: datetime, seen: Callable[[], None] = lambda: None) -> list[Candidate]:
+    def look(self, source: Source, since: datetime, seen: Callable[[], None] = lambda: None) -> Looked:
         """Returns the completions since `since` that are older than the start line and have no certificate.
 
         Sorted by date, learner and course. `seen` is called for each. Raises what the source's API raises.
         """
         found = {one.event.event_id: one for one in self._stored(source, since)}
-        if source.connector.polls():
-            for event in self._asked(source, since):
+        start = self.store.read(lambda tx: sources.known(tx, source.name).since)
+        whole = True
+        for page in self._pages(source, since):
+            whole = not page.more
+            for event in page.events:
+                asked_for = event.occurred_at is not None and since <= event.occurred_at < start
+                if not asked_for or event.event_id in found:
+                    continue
                 seen()
-                if event.event_id not in found:
-                    one = self._judged(source, event)
-                    if one is not None:
-                        found[event.event_id] = one
-                if len(found) > MOST:
-                    raise PermanentError(f"More than {MOST:,} completions: choose a later date.")
-        return sorted(found.values(), key=_order)
+                one = self._judged(source, event)
+                if one is not None:
+                    found[event.event_id] = one
+            if len(found) > MOST:
+                raise PermanentError(f"More than {MOST:,} completions: choose a later date.")
+        return Looked(sorted(found.values(), key=_order), whole)
 
     def issue(self, source: Source, chosen: Sequence[Candidate], *, mail: bool, actor: str) -> list[int]:
         """Puts the chosen completions to work as if they had come today; returns their events' numbers."""
@@ -71,15 +84,22 @@ class Past:
             if not old and not self.store.read(lambda tx, event=event: certified(tx, source, event)):  # type: ignore[misc]
                 yield Candidate(event, row.id, self._outcome(source, event, row.overrides))
 
-    def _asked(self, source: Source, since: datetime) -> Iterator[SourceEvent]:
-        start, now = self.store.read(lambda tx: (sources.known(tx, source.name).since, tx.now))
-        pages = source.connector.poll(self.apis(source.name), {}, since, now)
-        for number, page in enumerate(pages, start=1):
-            if number > MOST_PAGES:
-                raise PermanentError(f"{source.connector.title} sent more than {MOST_PAGES:,} pages.")
-            for event in page.events:
-                if event.occurred_at is not None and since <= event.occurred_at < start:
-                    yield event
+    def _pages(self, source: Source, since: datetime) -> Iterator[Page]:
+        """Yields what the source lists, poll after poll, until it says that this is all or lets nobody go on today."""
+        if not source.connector.polls():
+            return
+        now = self.store.read(lambda tx: tx.now)
+        cursor: JsonObject = {}
+        number, more = 0, True
+        while more:
+            begun, more = cursor, False
+            for page in source.connector.poll(self.apis(source.name), dict(cursor), since, now):
+                number += 1
+                if number > MOST_PAGES:
+                    raise PermanentError(f"{source.connector.title} sent more than {MOST_PAGES:,} pages.")
+                yield page
+                cursor, more = page.cursor, page.more
+            more = more and cursor != begun
 
     def _judged(self, source: Source, event: SourceEvent) -> Candidate | None:
         if self.store.read(lambda tx: certified(tx, source, event)):

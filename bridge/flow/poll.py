@@ -54,10 +54,12 @@ class Polled:
     """Completed before the start line."""
     unwanted: int = 0
     """Stored as ignored: of no interest to the connector or the mapping."""
+    more: bool = False
+    """A budget ended it; the next poll goes on there."""
 
     def __add__(self, other: Polled) -> Polled:
         counts = self.known + other.known, self.older + other.older, self.unwanted + other.unwanted
-        return Polled(self.new + other.new, self.lost + other.lost, *counts)
+        return Polled(self.new + other.new, self.lost + other.lost, *counts, other.more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,14 +144,14 @@ class Polling:
             after = replace(state, cursor=page.cursor)
             for start in range(0, max(1, len(page.events)), AT_ONCE):
                 last = start + AT_ONCE >= len(page.events)
-                polled += self._store(look, page.events[start : start + AT_ONCE], after if last else state)
+                polled += self._store(look, page.events[start : start + AT_ONCE], after if last else state, page.more)
             state = after
             crash_point("after_poll_page")
             if self.stopping.is_set():
                 break
         return polled
 
-    def _store(self, look: _Look, events: Sequence[SourceEvent], state: PollState) -> Polled:
+    def _store(self, look: _Look, events: Sequence[SourceEvent], state: PollState, more: bool) -> Polled:
         def write(tx: Transaction) -> Polled:
             if not leases.renew(tx, _lease(look.source), look.token, LEASE):
                 raise TemporaryError("Another node has taken this poll over.", code="lost_lease")
@@ -159,7 +161,8 @@ class Polling:
             polls.save(tx, look.source.name, state)
             if found.new:
                 tx.after_commit(self.wake)
-            return Polled(tuple(found.new), tuple(found.lost), found.known, found.older, found.unwanted)
+            counts = found.known, found.older, found.unwanted
+            return Polled(tuple(found.new), tuple(found.lost), *counts, more)
 
         return self.store.transact(write)
 

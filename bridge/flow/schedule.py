@@ -153,7 +153,8 @@ def silent(tx: Transaction, rhythms: Mapping[str, Rhythm]) -> Sequence[tuple[str
     found = []
     for row in sources.listing(tx):
         rhythm = rhythms.get(row.name)
-        heard = max(filter(None, (row.last_event_at, row.last_request_at, row.since)))
+        # A new source may begin with a start line of long ago.
+        heard = max(filter(None, (row.last_event_at, row.last_request_at, row.added_at, row.since)))
         if rhythm and rhythm.quiet_after and tx.now - heard > rhythm.quiet_after:
             found.append((row.name, heard))
     return found

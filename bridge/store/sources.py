@@ -30,6 +30,8 @@ class SourceRow:
     pause_reason: str | None
     last_request_at: datetime | None
     last_event_at: datetime | None
+    added_at: datetime | None
+    """When a certbridge was first started with it; None for those from before this was noted."""
 
 
 def ensure(
@@ -45,7 +47,7 @@ def ensure(
     if before is None:
         stored = min((row.since for row in past), default=tx.now)
         cursor = past[0].cursor if past else {}
-        values = {"name": name, "connector": connector, "since": since or stored, "cursor": cursor}
+        values = {"name": name, "connector": connector, "since": since or stored, "cursor": cursor, "added_at": tx.now}
         # Another node may be starting as well; whoever comes second finds the row.
         queue.insert_new(tx, sources, values)
     else:

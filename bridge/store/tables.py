@@ -65,6 +65,7 @@ sources = Table(
     Column("pause_reason", PlainText),
     Column("last_request_at", Instant),
     Column("last_event_at", Instant),
+    Column("added_at", Instant),
 )
 
 artifacts = Table(

@@ -8,6 +8,10 @@ from bridge.core.models import InboundRequest, Reply
 from bridge.web.doors import Doors
 
 NAME = "hooks"
+_NOT_A_PAGE = (
+    "This address is there for the platform, which sends to it (POST). A browser reaches it, which is good; whether "
+    "the name and the token in it are right shows only when something is sent."
+)
 
 
 def blueprint(doors: Doors) -> Blueprint:
@@ -25,7 +29,7 @@ def blueprint(doors: Doors) -> Blueprint:
     def status(source: str, token: str | None = None) -> Response:
         number = request.args.get("event", "")
         if not (number.isascii() and number.isdigit() and len(number) <= 18):
-            abort(405, valid_methods=["POST"])
+            abort(405, valid_methods=["POST"], description=_NOT_A_PAGE)
         return _response(doors.status(source, _inbound(doors, token), int(number), peer=request.remote_addr or ""))
 
     return hooks

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
+from bridge.core import address_token
 from bridge.core.connector import (
     Abilities,
     Access,
@@ -23,7 +24,6 @@ from bridge.core.connector import (
 from bridge.core.errors import PayloadError, PermanentError
 from bridge.core.models import Certificate, InboundRequest, JsonObject, Received, Reply, SignedRequest, SourceEvent
 from bridge.core.payload import read_json
-from bridge.core.signatures import verify_token
 from connectors.hubspot import answers, batch, diagnosis, enrichment, polling, proof, workflow, write_back
 from connectors.hubspot.crm import crm
 from connectors.hubspot.record import CHANGED, WORKFLOW
@@ -52,11 +52,8 @@ class HubSpot(Connector[HubSpotSettings]):
     )
 
     def verify(self, request: InboundRequest) -> None:
-        settings = self.settings
-        if settings.url_token is not None:
-            accepted = (settings.url_token, settings.previous_url_token)
-            verify_token(request.path_token, accepted, what="the token at the end of the webhook address")
-        proof.verify(request, settings)
+        address_token.verify_if_set(request, self.settings)
+        proof.verify(request, self.settings)
 
     def parse(self, request: InboundRequest) -> Sequence[SourceEvent]:
         body = read_json(request.body)

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr
 
+from bridge.core import address_token
 from bridge.core.errors import SignatureError, UnavailableError
 from bridge.core.models import InboundRequest, SignedRequest
 from bridge.core.signatures import verify_hmac, verify_token
@@ -60,7 +61,7 @@ def sign(body: bytes, headers: Mapping[str, str], settings: HubSpotSettings) -> 
     """Returns the sample with a signature of version 1, which alone does not depend on the address; or the API key."""
     key_header = settings.api_key_header
     kept = {name: value for name, value in headers.items() if name.lower() not in {*_OURS, key_header.lower()}}
-    token = settings.url_token.get_secret_value() if settings.url_token else None
+    token = address_token.last_part(settings)
     if settings.client_secret is not None:
         digest = _plain_hash(settings.client_secret, body).hex()
         return SignedRequest(body, {**kept, _SIGNATURE: digest, _VERSION: "v1"}, token)

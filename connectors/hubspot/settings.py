@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Final
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator, model_validator
 
+from bridge.core.address_token import OptionalUrlToken, PreviousUrlToken
+from bridge.core.answers import ServiceAddress
 from bridge.core.connector import ConnectorSettings
 from bridge.core.models import Value
 
@@ -80,12 +81,8 @@ class HubSpotSettings(ConnectorSettings):
         pattern=r"^[A-Za-z0-9-]{1,60}$",
         description="The header that brings the API key: the workflow's API key name, location request header.",
     )
-    url_token: SecretStr | None = Field(
-        None, min_length=8, description="If set, the webhook address must end in it as well: /hooks/SOURCE/THIS-TOKEN."
-    )
-    previous_url_token: SecretStr | None = Field(
-        None, min_length=8, description="The last part before, while you change it; still accepted."
-    )
+    url_token: OptionalUrlToken = None
+    previous_url_token: PreviousUrlToken = None
     portal_id: str | None = Field(
         None,
         pattern=r"^\d{1,20}$",
@@ -131,7 +128,7 @@ class HubSpotSettings(ConnectorSettings):
     properties: tuple[Property, ...] = Field(
         (), examples=[["company"]], description="More contact properties that your mapping uses (data.properties)."
     )
-    api_url: str = Field("https://api.hubapi.com", description="Where HubSpot's API is.")
+    api_url: ServiceAddress = Field("https://api.hubapi.com", description="Where HubSpot's API is.")
     api_prefix: str = Field(
         "/crm/v3",
         pattern=r"^(/[\w-]+)+$",
@@ -176,14 +173,6 @@ class HubSpotSettings(ConnectorSettings):
                 "is an access token (pat-...), which belongs into `token`. The client secret is another one"
             )
         return secret
-
-    @field_validator("api_url")
-    @classmethod
-    def _address(cls, url: str) -> str:
-        parts = urlsplit(url.strip())
-        if parts.scheme not in ("https", "http") or not parts.hostname or "@" in url or parts.query or parts.fragment:
-            raise ValueError("is no web address")
-        return url.strip().rstrip("/")
 
     @model_validator(mode="after")
     def _usable(self) -> HubSpotSettings:

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, field_validator
-
-from bridge.core.answers import service_address
+from bridge.core import address_token
 from bridge.core.connector import (
     Abilities,
     Access,
     ApiClient,
     ApiResponse,
     Connector,
-    ConnectorSettings,
     CourseFound,
     Finding,
     Memo,
@@ -26,68 +23,13 @@ from bridge.core.connector import (
     Step,
 )
 from bridge.core.errors import BridgeError
-from bridge.core.models import Certificate, InboundRequest, JsonObject, SignedRequest, SourceEvent, Value
-from bridge.core.signatures import verify_token
-from connectors.kajabi import contacts, hooks, write_back
+from bridge.core.models import Certificate, InboundRequest, JsonObject, SignedRequest, SourceEvent
+from connectors.kajabi import contacts, custom_field, hooks, write_back
 from connectors.kajabi.events import ADDED, EVENT_TYPES, REMOVED, cut
-from connectors.kajabi.rest import Rest, check, sign_in
-from connectors.kajabi.tags import configured, course_tags, found, no_tag
-
-
-class WriteBack(Value):
-    """What certbridge writes to the contact besides the tags under `tags`."""
-
-    field: str | None = Field(
-        None,
-        min_length=1,
-        examples=["Certificate ID"],
-        description="Title of a custom text field that receives the number of the latest certificate.",
-    )
-    note: bool = Field(True, description="A note about the contact, for staff; holds number and link.")
-
-
-class KajabiSettings(ConnectorSettings):
-    """One site of a Kajabi account. Its webhooks are not signed: the address is the secret, and the API confirms."""
-
-    url_token: SecretStr = Field(
-        min_length=16, description="Secret last part of the webhook address: /hooks/SOURCE/THIS-TOKEN."
-    )
-    previous_url_token: SecretStr | None = Field(
-        None, min_length=16, description="The last part before, while you change it; still accepted."
-    )
-    client_id: str = Field(
-        min_length=1, description="Client ID of an API key (Settings, Public API).", examples=["KAJABI_CLIENT_ID"]
-    )
-    client_secret: SecretStr = Field(min_length=1, description="Client secret of the same API key.")
-    site_id: str = Field(
-        pattern=r"^\d{1,20}$",
-        description="Id of the site: the number in the admin pages' address.",
-        examples=["123456"],
-    )
-    tags: dict[str, str | None] = Field(
-        min_length=1,
-        description="Tag that says a course is completed (id or name): tag that marks its certificate as issued "
-        "(another one for each course; may be left empty).",
-        examples=[{"1001": "2001"}],
-    )
-    write_back: WriteBack = Field(WriteBack(), description="What is written to the contact for each certificate.")
-    api_url: Annotated[str, AfterValidator(service_address)] = Field(
-        "https://api.kajabi.com/v1", description="Where Kajabi's API is."
-    )
-
-    @field_validator("tags")
-    @classmethod
-    def _apart(cls, tags: dict[str, str | None]) -> dict[str, str | None]:
-        tags = {tag.strip(): (issued or "").strip() or None for tag, issued in tags.items()}
-        markers = [issued for issued in tags.values() if issued]
-        names = [name.casefold() for name in (*tags, *markers)]
-        if "" in names:
-            raise ValueError("a tag has no name")
-        doubled = sorted({name for name in names if names.count(name) > 1})
-        if doubled:
-            # One marker for two courses would hide everybody who has the first certificate from the second course.
-            raise ValueError(f"every tag may stand here once, as a course or as a mark: {', '.join(doubled)}")
-        return tags
+from connectors.kajabi.login import sign_in
+from connectors.kajabi.rest import Rest, check
+from connectors.kajabi.settings import KajabiSettings
+from connectors.kajabi.tags import configured, course_tags, found, listed, no_tag, no_tags
 
 
 class Kajabi(Connector[KajabiSettings]):
@@ -110,14 +52,13 @@ class Kajabi(Connector[KajabiSettings]):
     )
 
     def verify(self, request: InboundRequest) -> None:
-        accepted = (self.settings.url_token, self.settings.previous_url_token)
-        verify_token(request.path_token, accepted, what="the token at the end of the webhook address")
+        address_token.verify(request, self.settings)
 
     def parse(self, request: InboundRequest) -> Sequence[SourceEvent]:
         return cut(request.body, self.settings.site_id, self.settings.tags)
 
     def sign(self, body: bytes, headers: Mapping[str, str], now: datetime) -> SignedRequest:
-        return SignedRequest(body, dict(headers), self.settings.url_token.get_secret_value())
+        return SignedRequest(body, dict(headers), address_token.last_part(self.settings))
 
     def hosts(self) -> Sequence[str]:
         return (urlsplit(self.settings.api_url).hostname or "",)
@@ -141,7 +82,7 @@ class Kajabi(Connector[KajabiSettings]):
         return contacts.of_learner(learner, self._rest(api), self.settings.tags)
 
     def courses(self, api: ApiClient) -> Iterator[CourseFound]:
-        yield from found(self._rest(api))
+        yield from listed(self._rest(api), self.settings.tags)
 
     def connect(self, api: ApiClient, address: str) -> Iterator[Finding]:
         yield from hooks.connect(self._rest(api), self.settings.tags, address)
@@ -160,6 +101,8 @@ class Kajabi(Connector[KajabiSettings]):
         rest, settings = self._rest(api), self.settings
         try:
             known = found(rest)
+            if not known:
+                raise no_tags(rest)
             yield Finding("ok", f"Kajabi accepts the API key; site {settings.site_id} has {len(known)} tags.")
             ready, missing = course_tags(settings.tags, known)
             for tag in ready:
@@ -167,10 +110,9 @@ class Kajabi(Connector[KajabiSettings]):
             if missing:
                 yield Finding("error", str(no_tag(missing)))
             if settings.write_back.field:
-                handle = write_back.handle_of(settings.write_back.field, rest)
+                handle = custom_field.handle_of(settings.write_back.field, rest)
                 yield Finding("ok", f"Custom field {settings.write_back.field!r} has the handle {handle}.")
-            tokens = [token for token in (settings.url_token, settings.previous_url_token) if token is not None]
-            yield from hooks.findings(rest, settings.tags, known, tokens)
+            yield from hooks.findings(rest, settings.tags, known, address_token.accepted(settings))
         except BridgeError as error:
             yield Finding("error", str(error))
 

@@ -7,18 +7,15 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
-from pydantic import SecretStr
-
-from bridge.core.answers import answered, line, section, sections
-from bridge.core.connector import Access, ApiClient, ApiResponse
+from bridge.core.answers import answered, check_known, line, section, sections
+from bridge.core.connector import ApiClient, ApiResponse
 from bridge.core.errors import PayloadError, PermanentError, TemporaryError
 from bridge.core.models import JsonObject
 from bridge.core.payload import read_object
-from bridge.core.retry import check_status, retry_after
+from bridge.core.retry import retry_after
 
 MEDIA_TYPE: Final = "application/vnd.api+json"
-_TOKEN_PATH: Final = "/oauth/token"  # noqa: S105 (an address)
-_TOKEN_SECONDS: Final = 7200.0
+TOKEN_PATH: Final = "/oauth/token"  # noqa: S105 (an address)
 _PER_PAGE: Final = "100"
 MOST_PAGES: Final = 2_000
 
@@ -35,6 +32,7 @@ _KEY_REFUSED: Final = (
     "Kajabi refused `client_id` and `client_secret`: the key was rotated or deleted, or it was copied incompletely. "
     "Make a key under Settings, Public API (owners only) and set both anew"
 )
+_AT_SIGN_IN: Final = MappingProxyType({**_PERMANENT, **dict.fromkeys((400, 401, 403), _KEY_REFUSED)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +70,21 @@ class Rest:
             yield from page
 
     def _of_site(self, path: str) -> dict[str, str]:
-        # Hooks alone know no such filter; they name their site.
-        return {} if path == "/hooks" else {"filter[site_id]": self.site}
+        # Hooks and sites know no such filter; hooks name their site.
+        return {} if path in ("/hooks", "/sites") else {"filter[site_id]": self.site}
 
     def send(self, method: str, path: str, data: Any, **more: Any) -> JsonObject:
         """Sends a document with this `data`; returns the answer, an empty one where there is no body."""
         headers = {"Accept": MEDIA_TYPE, "Content-Type": MEDIA_TYPE}
         response = self.api.request(method, path, json={"data": data, **more}, headers=headers)
         return answered(response, "Kajabi") if response.body.strip() else {}
+
+    def send_about(self, contact: str, method: str, path: str, data: Any) -> JsonObject:
+        """Sends a document about a contact; returns the answer. Raises PermanentError (contact_gone)."""
+        try:
+            return self.send(method, path, data)
+        except PermanentError as error:
+            raise gone(error, contact) from error
 
     def contact(self, number: str, *, with_tags: bool = False) -> JsonObject:
         """Returns the document of one contact. Raises PermanentError (contact_gone)."""
@@ -106,31 +111,13 @@ def gone(error: PermanentError, contact: str) -> PermanentError:
     )
 
 
-def sign_in(api: ApiClient, base_url: str, client_id: str, client_secret: SecretStr) -> Access:
-    """Returns a token for client credentials, sent as a form. Raises PermanentError when they are refused."""
-    secret = client_secret.get_secret_value()
-    form = [("grant_type", "client_credentials"), ("client_id", client_id), ("client_secret", secret)]
-    answer = answered(api.request("POST", f"{base_url}{_TOKEN_PATH}", form=form), "Kajabi")
-    token, seconds = answer.get("access_token"), answer.get("expires_in")
-    if not isinstance(token, str) or not token:
-        raise TemporaryError("Kajabi's answer to the sign-in holds no token.", code="unexpected_answer")
-    if not isinstance(seconds, (int, float)) or isinstance(seconds, bool) or not seconds > 0:
-        seconds = _TOKEN_SECONDS
-    return Access(base_url, {"Authorization": f"Bearer {token}"}, float(seconds))
-
-
 def check(response: ApiResponse) -> None:
     """Raises the error an answer stands for: PermanentError, or TemporaryError with the wait Kajabi asks for."""
     if response.status == 429:
         wait = retry_after(response.headers)
         raise TemporaryError("Kajabi asks to slow down.", code="http_429", retry_after=wait)
-    text = _PERMANENT.get(response.status)
-    if response.url.rstrip("/").endswith(_TOKEN_PATH) and response.status in (400, 401, 403):
-        text = _KEY_REFUSED
-    if text is not None:
-        said = complaint(response.body)
-        raise PermanentError(f"{text}: {said}" if said else f"{text}.", code=f"http_{response.status}")
-    check_status(response.status, response.headers)
+    signing_in = response.url.rstrip("/").endswith(TOKEN_PATH)
+    check_known(response, _AT_SIGN_IN if signing_in else _PERMANENT, complaint)
 
 
 def complaint(body: bytes) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from bridge.core.answers import digits, line, section
 from bridge.core.connector import CourseFound
@@ -12,6 +14,8 @@ from connectors.kajabi.rest import Rest
 
 Wanted = Mapping[str, str | None]
 """The setting `tags`: tag of a completed course -> tag that marks its certificate as issued, if any."""
+
+_COMPLETED: Final = re.compile(r"^\s*completed:\s*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,20 @@ def found(rest: Rest) -> list[CourseFound]:
     return [CourseFound(number, name or "?") for number, name in names if number is not None]
 
 
+def listed(rest: Rest, tags: Wanted) -> Iterator[CourseFound]:
+    """Yields the tags; one of a course is titled as the course is, because these lines are copied into mappings.
+
+    Raises PermanentError, TemporaryError.
+    """
+    known = found(rest)
+    if not known:
+        raise no_tags(rest)
+    for tag in known:
+        of_course = configured(tags, tag.id, tag.title) is not None
+        title = _COMPLETED.sub("", tag.title) or tag.title
+        yield CourseFound(tag.id, title) if of_course else tag
+
+
 def course_tags(tags: Wanted, known: list[CourseFound]) -> tuple[list[CourseTag], list[str]]:
     """Returns the tags of the settings that Kajabi has, and what the settings name that it has not."""
     ready, missing = [], []
@@ -64,9 +82,27 @@ def no_tag(missing: list[str]) -> PermanentError:
     """Returns the error for tags that the site does not have."""
     named = ", ".join(repr(name[:60]) for name in missing)
     return PermanentError(
-        f"Kajabi has no tag {named} on this site: it was renamed, archived or deleted. Kajabi's API cannot create "
-        "tags: create it there, or correct `tags` (`certbridge sources courses` lists them; an id survives renaming).",
+        f"Kajabi has no tag {named} on this site: renamed, archived, deleted or misspelt. Kajabi's API cannot "
+        "create tags: create it there, or correct `tags` (`certbridge sources courses` lists them; an id survives "
+        "renaming).",
         code="tag_missing",
+    )
+
+
+def no_tags(rest: Rest) -> PermanentError:
+    """Returns the error for a site without any tag, which is most often another site. Raises TemporaryError."""
+    try:
+        rows = [
+            (digits(row.get("id")), line(section(row.get("attributes")).get("title"))) for row in rest.rows("/sites")
+        ]
+    except PermanentError:
+        rows = []  # a key that may not list sites: then the advice alone has to do
+    seen = ", ".join(f"{number} ({(title or '?')[:60]})" for number, title in rows[:10])
+    sites = f" The sites that this key sees: {seen}." if seen else ""
+    return PermanentError(
+        f"Kajabi shows no tag on site {rest.site}. Usual cause: `site_id` is that of another site; it is the number in "
+        f"the address of the admin pages.{sites}",
+        code="no_tags",
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
+from bridge.core import address_token
 from bridge.core.connector import (
     Abilities,
     Access,
@@ -22,12 +23,12 @@ from bridge.core.connector import (
 )
 from bridge.core.errors import SignatureError
 from bridge.core.models import Certificate, InboundRequest, JsonObject, Received, Reply, SignedRequest, SourceEvent
-from bridge.core.signatures import verify_token
 from bridge.core.transforms import multilang, strip_html
-from connectors.moodle import diagnose, enrolments, record, report, write_back
+from connectors.moodle import diagnose, enrolments, participants, record, report, write_back
 from connectors.moodle.events import COMPLETED, EVENT_TYPES
 from connectors.moodle.plugins import plugin_of
-from connectors.moodle.rest import Rest, check
+from connectors.moodle.refusals import check
+from connectors.moodle.rest import Rest
 from connectors.moodle.settings import MoodleSettings
 
 
@@ -58,8 +59,7 @@ class Moodle(Connector[MoodleSettings]):
         settings = self.settings
         by_address = settings.url_token is not None and self._plugin.suffix is None
         if by_address:
-            accepted = (settings.url_token, settings.previous_url_token)
-            verify_token(request.path_token, accepted, what="the token at the end of the webhook address")
+            address_token.verify(request, settings)
         if settings.webhook_token is not None:
             secrets = (settings.webhook_token, settings.previous_webhook_token)
             self._plugin.prove(request, secrets, proven=by_address)
@@ -73,8 +73,8 @@ class Moodle(Connector[MoodleSettings]):
         return self._plugin.read(request.body)
 
     def sign(self, body: bytes, headers: Mapping[str, str], now: datetime) -> SignedRequest:
-        address, secret = self.settings.url_token, self.settings.webhook_token
-        path_token = self._plugin.suffix or (address.get_secret_value() if address else None)
+        secret = self.settings.webhook_token
+        path_token = self._plugin.suffix or address_token.last_part(self.settings)
         signed = (body, dict(headers)) if secret is None else self._plugin.sign(body, headers, secret, now)
         return SignedRequest(*signed, path_token)
 
@@ -116,7 +116,7 @@ class Moodle(Connector[MoodleSettings]):
         return enrolments.completed_by(rest, rest.user_by(field, asked)["id"])
 
     def courses(self, api: ApiClient) -> Iterator[CourseFound]:
-        for course in enrolments.all_courses(self._rest(api)):
+        for course in participants.all_courses(self._rest(api)):
             title, short_name = (strip_html(multilang(str(course.get(key) or ""))) for key in ("fullname", "shortname"))
             yield CourseFound(str(course["id"]), title, short_name or None)
 

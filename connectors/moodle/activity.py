@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from bridge.core import certificate_id
+from bridge.core.answers import sections
 from bridge.core.connector import Memo, Receipt, Step
 from bridge.core.errors import PermanentError, TemporaryError
 from bridge.core.models import Certificate
-from connectors.moodle.rest import Rest, objects
+from connectors.moodle.rest import Rest
 
 _PLAIN: Final = "2"
 _UNKNOWN: Final = "?"
@@ -55,7 +56,7 @@ def message(step: Step, certificate: Certificate, memo: Memo, rest: Rest) -> Rec
     except PermanentError:
         memo.save(mark, "")  # refused, so it was not sent
         raise
-    return _sent(user, mark, objects(answer), memo)
+    return _sent(user, mark, sections(answer), memo)
 
 
 def _sent(user: str, mark: str, answer: list[dict[str, object]], memo: Memo) -> Receipt:

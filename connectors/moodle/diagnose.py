@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Literal
 
+from bridge.core.answers import sections
 from bridge.core.connector import Finding
 from bridge.core.errors import BridgeError, PayloadError, PermanentError
 from bridge.core.models import JsonObject
-from connectors.moodle import enrolments, report, rights
+from connectors.moodle import participants, report, rights
 from connectors.moodle.record import completed_time, completion_status
-from connectors.moodle.rest import Rest, Site, objects
+from connectors.moodle.rest import Rest, Site
 from connectors.moodle.settings import MoodleSettings
 
 _COURSES = 20
@@ -52,7 +53,7 @@ def _missing(function: str, need: rights.Need, level: Literal["warning", "error"
 
 def _reading(rest: Rest, site: Site, settings: MoodleSettings) -> Iterator[Finding]:
     """Looks at a few learners of the first courses that have any; every empty answer may be a missing capability."""
-    courses = [course for course in enrolments.all_courses(rest) if course.get("enablecompletion") in (1, True)]
+    courses = [course for course in participants.all_courses(rest) if course.get("enablecompletion") in (1, True)]
     if not courses:
         yield Finding(
             "error",
@@ -62,7 +63,7 @@ def _reading(rest: Rest, site: Site, settings: MoodleSettings) -> Iterator[Findi
         return
     for course in courses[:_COURSES]:
         number = str(course["id"])
-        learners = [one for one in enrolments.enrolled(rest, number, limit=5) if str(one) != site.account]
+        learners = [one for one in participants.enrolled(rest, number, limit=5) if str(one) != site.account]
         if learners:
             yield from _learners(rest, number, learners)
             if settings.write_back.note:
@@ -78,7 +79,7 @@ def _reading(rest: Rest, site: Site, settings: MoodleSettings) -> Iterator[Findi
 
 def _learners(rest: Rest, course: str, learners: list[int]) -> Iterator[Finding]:
     arguments = {f"values[{at}]": str(learner) for at, learner in enumerate(learners)}
-    users = objects(rest.call("core_user_get_users_by_field", {"field": "id", **arguments}))
+    users = sections(rest.call("core_user_get_users_by_field", {"field": "id", **arguments}))
     if not users:
         yield Finding("error", "Every look-up of a learner is empty: the role lacks moodle/user:viewdetails.")
     elif not any(user.get("email") for user in users):
@@ -89,7 +90,7 @@ def _learners(rest: Rest, course: str, learners: list[int]) -> Iterator[Finding]
         )
     else:
         yield Finding("ok", "Learners can be read, with their addresses.")
-    if not any(objects(rest.call("core_enrol_get_users_courses", {"userid": str(one)})) for one in learners):
+    if not any(sections(rest.call("core_enrol_get_users_courses", {"userid": str(one)})) for one in learners):
         yield Finding(
             "error", "Every list of a learner's courses is empty: the role lacks moodle/course:viewparticipants."
         )

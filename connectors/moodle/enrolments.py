@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
+from bridge.core.answers import sections
 from bridge.core.connector import Page
 from bridge.core.errors import PayloadError, PermanentError, TemporaryError
 from bridge.core.models import JsonObject, SourceEvent
 from connectors.moodle.events import found
+from connectors.moodle.participants import participants, watched_courses
 from connectors.moodle.record import completed_time, completion_status
-from connectors.moodle.rest import Rest, objects
+from connectors.moodle.rest import Rest
 
 LEARNERS_A_POLL: Final = 500
 """One request each, besides those for what is new. A larger site takes several polls for one round."""
 _COMMIT_EVERY: Final = 25
-_PER_PAGE: Final = 200
-_PAGES: Final = 500
-_FRONT_PAGE: Final = 1
 _SUSPICIOUS: Final = 5
 _GONE: Final = (
     "usernotenroled",
@@ -35,9 +34,9 @@ def poll(rest: Rest, courses: Sequence[str] | Literal["all"], cursor: JsonObject
     The cursor holds `after` (the last learner looked at in this round; 0: begin anew) and `known`, the completed
     courses by learner, so that a completion is asked about once, and again after Moodle reset it.
     """
-    watched = _watched(rest, courses)
+    watched = watched_courses(rest, courses)
     known, after = _known(cursor), _whole(cursor.get("after"))
-    learners = _learners(rest, watched)
+    learners = participants(rest, watched)
     if watched and not learners:
         raise _nothing_shown(f"Moodle shows no participant in any of {len(watched)} courses (if there are any).")
     waiting = [learner for learner in learners if learner > after]
@@ -53,7 +52,8 @@ def poll(rest: Rest, courses: Sequence[str] | Literal["all"], cursor: JsonObject
             events += _new(rest, learner, [course for course in done if course not in before])
             if done:
                 known[str(learner)] = done
-        yield Page(events, {"after": chunk[-1], "known": {**known}})
+        more = start + _COMMIT_EVERY >= len(now) < len(waiting)
+        yield Page(events, {"after": chunk[-1], "known": {**known}}, more)
     if len(now) == len(waiting):
         enrolled_still = {str(learner) for learner in learners}
         yield Page((), {"after": 0, "known": {one: done for one, done in known.items() if one in enrolled_still}})
@@ -64,55 +64,9 @@ def completed_by(rest: Rest, learner: int) -> list[SourceEvent]:
     return list(_new(rest, learner, _completed(_courses_of(rest, learner), None)))
 
 
-def all_courses(rest: Rest) -> list[JsonObject]:
-    """Returns the courses that the service account can see, names as they are stored, without the front page.
-
-    Not by core_course_get_courses: that one fails as a whole where a single course is hidden from the account.
-    """
-    answer = rest.call("core_course_get_courses_by_field", {"moodlewssettingraw": "true"})
-    courses = objects(answer.get("courses")) if isinstance(answer, dict) else []
-    found = [course for course in courses if isinstance(course.get("id"), int)]
-    return [course for course in found if course["id"] != _FRONT_PAGE]
-
-
-def enrolled(rest: Rest, course: str, *, offset: int = 0, limit: int = _PER_PAGE) -> list[int]:
-    """Returns the ids of one page of a course's participants."""
-    options = {"limitfrom": str(offset), "limitnumber": str(limit), "sortby": "id", "userfields": "id"}
-    arguments = {"courseid": course}
-    for number, (name, value) in enumerate(options.items()):
-        arguments |= {f"options[{number}][name]": name, f"options[{number}][value]": value}
-    users = objects(rest.call("core_enrol_get_enrolled_users", arguments))
-    return [user["id"] for user in users if isinstance(user.get("id"), int)]
-
-
-def _watched(rest: Rest, courses: Sequence[str] | Literal["all"]) -> list[str]:
-    if courses != "all":
-        return list(courses)
-    return [
-        str(course["id"])
-        for course in all_courses(rest)
-        if course.get("visible") in (1, True, None) and course.get("enablecompletion") in (1, True)
-    ]
-
-
-def _learners(rest: Rest, courses: Sequence[str]) -> list[int]:
-    learners: set[int] = set()
-    for course in courses:
-        in_course: set[int] = set()
-        for page in range(_PAGES):
-            users = enrolled(rest, course, offset=page * _PER_PAGE)
-            before = len(in_course)
-            in_course.update(users)
-            # Those whom the account may not see are left out of a page, so a short one need not be the last.
-            if len(in_course) == before:
-                break
-        learners |= in_course
-    return sorted(learners)
-
-
 def _courses_of(rest: Rest, learner: int) -> list[JsonObject]:
     try:
-        return objects(rest.call("core_enrol_get_users_courses", {"userid": str(learner), "returnusercount": "0"}))
+        return sections(rest.call("core_enrol_get_users_courses", {"userid": str(learner), "returnusercount": "0"}))
     except PermanentError as error:
         if error.stable_code not in _GONE:
             raise

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from bridge.core import certificate_id
+from bridge.core.answers import sections
 from bridge.core.connector import Memo, Receipt, Step
 from bridge.core.errors import PermanentError, TemporaryError
 from bridge.core.models import Certificate
-from connectors.moodle.rest import Rest, objects
+from connectors.moodle.rest import Rest
 
 _PLAIN: Final = "2"
 
@@ -36,7 +37,7 @@ def write(step: Step, certificate: Certificate, memo: Memo, rest: Rest) -> Recei
 def _find(step: Step, mark: str, rest: Rest) -> str | None:
     arguments = {"courseid": step.target["course"], "userid": step.target["user"]}
     answer = rest.call("core_notes_get_course_notes", arguments)
-    notes = objects(answer.get("coursenotes")) if isinstance(answer, dict) else []
+    notes = sections(answer.get("coursenotes")) if isinstance(answer, dict) else []
     found = [str(note.get("id")) for note in notes if mark in str(note.get("content"))]
     return found[-1] if found else None
 
@@ -51,7 +52,7 @@ def _create(step: Step, text: str, client_id: str, rest: Rest) -> str:
         "clientnoteid": client_id,
     }
     answer = rest.call("core_notes_create_notes", {f"notes[0][{name}]": value for name, value in note.items()})
-    for created in objects(answer):
+    for created in sections(answer):
         number = created.get("noteid")
         if isinstance(number, int) and number > 0:
             return str(number)

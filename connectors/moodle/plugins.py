@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 from abc import ABC, abstractmethod
@@ -13,6 +12,7 @@ from typing import ClassVar
 from pydantic import SecretStr
 
 from bridge.core.errors import PayloadError, SignatureError
+from bridge.core.headers import basic, basic_login, with_header
 from bridge.core.models import InboundRequest, SourceEvent
 from bridge.core.payload import read_object
 from bridge.core.signatures import Secrets, standard_webhooks_signature, verify_standard_webhooks, verify_token
@@ -84,7 +84,7 @@ class ToolTrigger(Plugin):
         return [cut(tool_trigger.fields(body))]
 
     def sign(self, body: bytes, headers: Mapping[str, str], secret: SecretStr, now: datetime) -> Signed:
-        return body, _with(headers, self._header, secret.get_secret_value())
+        return body, with_header(headers, self._header, secret.get_secret_value())
 
 
 class LogstoreXapi(Plugin):
@@ -96,15 +96,15 @@ class LogstoreXapi(Plugin):
     suffix = "statements"
 
     def prove(self, request: InboundRequest, secrets: Secrets, *, proven: bool) -> None:
-        presented = _password(request.headers.get("authorization", ""))
+        # Whatever the user name: the password is the secret.
+        presented = (basic_login(request.headers) or "").partition(":")[2]
         verify_token(presented, secrets, what="the password (Basic authentication)")
 
     def read(self, body: bytes) -> Sequence[SourceEvent]:
         return [cut(fields) for fields in xapi.completions(body)]
 
     def sign(self, body: bytes, headers: Mapping[str, str], secret: SecretStr, now: datetime) -> Signed:
-        basic = base64.b64encode(f"certbridge:{secret.get_secret_value()}".encode()).decode("ascii")
-        return body, _with(headers, "Authorization", f"Basic {basic}")
+        return body, with_header(headers, "Authorization", basic(f"certbridge:{secret.get_secret_value()}"))
 
 
 class LocalWebhookengine(Plugin):
@@ -131,8 +131,8 @@ class LocalWebhookengine(Plugin):
         number = present.get("webhook-id") or hashlib.sha256(body).hexdigest()
         seconds = int(now.timestamp())
         signature = standard_webhooks_signature(number, seconds, body, secret)
-        signed = _with(_with(headers, "webhook-id", number), "webhook-timestamp", str(seconds))
-        return body, _with(signed, "webhook-signature", signature)
+        signed = with_header(with_header(headers, "webhook-id", number), "webhook-timestamp", str(seconds))
+        return body, with_header(signed, "webhook-signature", signature)
 
 
 def plugin_of(settings: MoodleSettings) -> Plugin:
@@ -143,18 +143,3 @@ def plugin_of(settings: MoodleSettings) -> Plugin:
         "logstore_xapi": LogstoreXapi(),
         "local_webhookengine": LocalWebhookengine(),
     }[settings.plugin]
-
-
-def _with(headers: Mapping[str, str], name: str, value: str) -> dict[str, str]:
-    return {key: text for key, text in headers.items() if key.lower() != name.lower()} | {name: value}
-
-
-def _password(header: str) -> str | None:
-    """Returns the password of Basic authentication (whatever the user), None where there is none."""
-    scheme, _, text = header.partition(" ")
-    if scheme.lower() != "basic" or len(text) > 4096:
-        return None
-    try:
-        return base64.b64decode(text.strip(), validate=True).decode("utf-8").partition(":")[2] or None
-    except ValueError:
-        return None

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 
 from bridge.core import certificate_id
+from bridge.core.answers import sections
 from bridge.core.connector import Receipt, Step
 from bridge.core.errors import PayloadError, PermanentError
 from bridge.core.models import Certificate, JsonObject
 from bridge.core.payload import read_json
-from connectors.moodle.rest import Rest, objects
+from connectors.moodle.rest import Rest
 
 
 def write_latest(step: Step, certificate: Certificate, rest: Rest) -> Receipt:
@@ -71,7 +72,7 @@ def _set(user: str, field: str, wanted: str, rest: Rest) -> None:
     path = "users[0][customfields][0]"
     arguments = {"users[0][id]": user, f"{path}[type]": field, f"{path}[value]": wanted}
     answer = rest.call("core_user_update_users", arguments)
-    for warning in objects(answer.get("warnings")) if isinstance(answer, dict) else []:
+    for warning in sections(answer.get("warnings")) if isinstance(answer, dict) else []:
         said = str(warning.get("message") or warning.get("warningcode"))[:200]
         raise PermanentError(
             f"Moodle did not change user {user}: {said}. Usual cause: the user was deleted.", code="user_refused"
@@ -80,7 +81,7 @@ def _set(user: str, field: str, wanted: str, rest: Rest) -> None:
 
 
 def _field(user: str, field: str, rest: Rest) -> str | None:
-    fields = objects(rest.user(user).get("customfields"))
+    fields = sections(rest.user(user).get("customfields"))
     values = [str(item.get("value") or "") for item in fields if item.get("shortname") == field]
     return values[0] if values else None
 

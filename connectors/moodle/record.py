@@ -5,17 +5,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from bridge.core.answers import sections
 from bridge.core.errors import HeldError, PayloadError, PermanentError, TemporaryError, UnconfirmedError
 from bridge.core.models import JsonObject, SourceEvent
 from connectors.moodle.events import completion_keys, instant, whole_number
-from connectors.moodle.rest import Rest, objects
-
-FUNCTIONS: Final = (
-    "core_completion_get_course_completion_status",
-    "core_user_get_users_by_field",
-    "core_course_get_courses_by_field",
-)
-SCORE_FUNCTIONS: Final = ("gradereport_user_get_grade_items",)
+from connectors.moodle.grade import course_total
+from connectors.moodle.rest import Rest
 
 _USER: Final = (
     *("id", "username", "firstname", "lastname", "fullname", "email", "idnumber", "department", "institution"),
@@ -48,7 +43,7 @@ def complete(event: SourceEvent, rest: Rest, *, score: bool) -> SourceEvent:
         user["deleted"] = user["deleted"] or completion["note"] == "userdeleted"
         data = {**event.data, "completion": completion, "user": user, "course": _course(rest, course)}
         if score:
-            data["grade"] = _grade(rest, learner, course)
+            data["grade"] = course_total(rest, learner, course)
     except PayloadError as error:  # a field of an answer, not of the event
         raise TemporaryError(f"Moodle's answer is not what it should be. {error}", code="unexpected_answer") from error
     time = completion["time"]
@@ -100,7 +95,7 @@ def completion_status(rest: Rest, learner: str, course: str) -> JsonObject:
 
 def completed_time(status: JsonObject) -> int | None:
     """Returns the latest time of the criteria that are met, in Unix seconds. Raises PayloadError for an odd one."""
-    met = [item for item in objects(status.get("completions")) if item.get("complete") is True]
+    met = [item for item in sections(status.get("completions")) if item.get("complete") is True]
     times = [whole_number(item.get("timecompleted"), "timecompleted") for item in met]
     return max((time for time in times if time and instant(time)), default=None)
 
@@ -123,7 +118,7 @@ def _course(rest: Rest, course: str) -> JsonObject:
     # Without raw, Moodle escapes names and glues the languages of a multi-language name together.
     arguments = {"moodlewssettingraw": "true", "field": "id", "value": course}
     answer = rest.call("core_course_get_courses_by_field", arguments)
-    found = objects(answer.get("courses")) if isinstance(answer, dict) else []
+    found = sections(answer.get("courses")) if isinstance(answer, dict) else []
     for candidate in found:
         if str(candidate.get("id")) == course:
             return {**{field: candidate.get(field) for field in _COURSE}, "fields": _custom_fields(candidate)}
@@ -134,23 +129,6 @@ def _course(rest: Rest, course: str) -> JsonObject:
     )
 
 
-def _grade(rest: Rest, learner: str, course: str) -> JsonObject:
-    """Returns the course total as `{raw, min, max, percent, text}`, each null where there is none."""
-    answer = rest.call("gradereport_user_get_grade_items", {"courseid": course, "userid": learner})
-    grades = objects(answer.get("usergrades")) if isinstance(answer, dict) else []
-    rows = [row for grade in grades for row in objects(grade.get("gradeitems")) if row.get("itemtype") == "course"]
-    row = rows[0] if rows else {}
-    raw, low, high = (_number(row.get(name)) for name in ("graderaw", "grademin", "grademax"))
-    percent = None
-    if raw is not None and low is not None and high is not None and high > low:
-        percent = round(100 * (raw - low) / (high - low), 2)
-    return {"raw": raw, "min": low, "max": high, "percent": percent, "text": row.get("gradeformatted")}
-
-
-def _number(value: object) -> float | None:
-    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
-
-
 def _custom_fields(owner: JsonObject) -> JsonObject:
-    fields = objects(owner.get("customfields"))
+    fields = sections(owner.get("customfields"))
     return {str(field["shortname"]): field.get("value") for field in fields if field.get("shortname")}

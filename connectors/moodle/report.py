@@ -6,14 +6,16 @@ import html
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
+from bridge.core.answers import moment, sections
 from bridge.core.connector import Page
 from bridge.core.errors import PermanentError
 from bridge.core.models import JsonObject, SourceEvent
 from connectors.moodle.events import found
-from connectors.moodle.rest import Rest, objects
+from connectors.moodle.report_dates import instant, is_date
+from connectors.moodle.rest import Rest
 
 WINDOW: Final = timedelta(days=30)
 """How far back each poll looks: Moodle's cron may date a completion days before it finds it."""
@@ -21,18 +23,6 @@ _PER_PAGE: Final = 250
 _PAGES: Final = 1_000
 _USER: Final = re.compile(r"/user/(?:profile|view)\.php\?(?:[^\"'#]*[&;])?id=(\d{1,18})", re.ASCII)
 _COURSE: Final = re.compile(r"/course/view\.php\?(?:[^\"'#]*[&;])?id=(\d{1,18})", re.ASCII)
-_MONTHS: Final = (
-    *("january", "february", "march", "april", "may", "june", "july"),
-    *("august", "september", "october", "november", "december"),
-)
-_SHORT: Final = {month[:3]: at for at, month in enumerate(_MONTHS, start=1)} | {"sept": 9}
-_NUMBER_OF: Final = {month: at for at, month in enumerate(_MONTHS, start=1)} | _SHORT
-# "Sunday, 22 November 2026, 2:24 PM", the American order, with or without AM and PM.
-_DATE: Final = re.compile(
-    r"(?:(?P<day>\d{1,2}) (?P<month>[a-z]{3,9})\.?|(?P<month2>[a-z]{3,9})\.? (?P<day2>\d{1,2}),?) "
-    r"(?P<year>\d{4}),? (?P<hour>\d{1,2}):(?P<minute>\d{2})(?::\d{2})?(?: ?(?P<half>[ap])\.?m\.?)?",
-    re.ASCII,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +40,7 @@ def poll(rest: Rest, name: str, cursor: JsonObject, since: datetime, now: dateti
     Only the minute of a completion is shown; `enrich` asks for the second. Raises PermanentError where columns are
     missing or the language is not English.
     """
-    last = _moment(cursor.get("polled"))
+    last = moment(cursor.get("polled"))
     start = since if last is None else max(since, last - WINDOW)
     number, seen = number_of(rest, name), set[str]()
     for page in range(_PAGES):
@@ -80,7 +70,7 @@ def number_of(rest: Rest, name: str) -> str:
     for page in range(100):
         arguments = {"page": str(page), "perpage": str(_PER_PAGE)}
         answer = rest.call("core_reportbuilder_list_reports", arguments)
-        reports = objects(answer.get("reports")) if isinstance(answer, dict) else []
+        reports = sections(answer.get("reports")) if isinstance(answer, dict) else []
         for report in reports:
             title = html.unescape(str(report.get("name"))).strip()
             if title.casefold() == name.strip().casefold() and isinstance(report.get("id"), int):
@@ -102,33 +92,12 @@ def retrieve(rest: Rest, number: str, page: int, per_page: int) -> Report:
     data = answer.get("data") if isinstance(answer, dict) else None
     data = data if isinstance(data, dict) else {}
     headers, total = data.get("headers"), data.get("totalrowcount")
-    columns = [row.get("columns") for row in objects(data.get("rows"))]
+    columns = [row.get("columns") for row in sections(data.get("rows"))]
     return Report(
         total if isinstance(total, int) else 0,
         [str(header) for header in headers] if isinstance(headers, list) else [],
         [[str(cell) if cell is not None else "" for cell in row] for row in columns if isinstance(row, list)],
     )
-
-
-def instant(text: str) -> datetime:
-    """Reads a date as Moodle shows it in English, as UTC. Raises PermanentError with what to change."""
-    plain = " ".join(html.unescape(text).lower().split())
-    match = _DATE.search(plain)
-    try:
-        if match is None:
-            raise ValueError
-        month = _NUMBER_OF[match["month"] or match["month2"]]
-        hour = int(match["hour"])
-        if match["half"]:
-            hour = hour % 12 + (12 if match["half"] == "p" else 0)
-        day = int(match["day"] or match["day2"])
-        return datetime(int(match["year"]), month, day, hour, int(match["minute"]), tzinfo=UTC)
-    except (ValueError, KeyError):
-        raise PermanentError(
-            f"The report shows the time {text[:60]!r}, which certbridge cannot read. In the profile of the service "
-            "account set the language to English and the time zone to UTC.",
-            code="report_language",
-        ) from None
 
 
 def completions(report: Report, start: datetime) -> Iterator[SourceEvent]:
@@ -157,7 +126,7 @@ def _time_column(report: Report) -> int:
     # Renamed or in another language: the one column in which every filled cell is a date.
     width = range(max(len(row) for row in report.rows))
     cells = {at: [row[at] for row in report.rows if at < len(row) and row[at].strip()] for at in width}
-    dated = [at for at, shown in cells.items() if shown and all(_DATE.search(cell.lower()) for cell in shown)]
+    dated = [at for at, shown in cells.items() if shown and all(is_date(cell) for cell in shown)]
     if len(dated) == 1:
         return dated[0]
     raise PermanentError(
@@ -169,11 +138,3 @@ def _time_column(report: Report) -> int:
 
 def _link(row: Sequence[str], pattern: re.Pattern[str]) -> int | None:
     return next((int(match[1]) for cell in row if (match := pattern.search(cell))), None)
-
-
-def _moment(text: object) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from bridge.core.address_token import OptionalUrlToken, PreviousUrlToken
 from bridge.core.connector import ConnectorSettings
 from bridge.core.models import Value
 from bridge.core.signatures import standard_webhooks_key
@@ -97,12 +98,8 @@ class MoodleSettings(ConnectorSettings):
         pattern=r"^[A-Za-z0-9-]{1,60}$",
         description="With tool_trigger: the header in which the workflow sends webhook_token.",
     )
-    url_token: SecretStr | None = Field(
-        None, min_length=8, description="Secret last part of the webhook address: /hooks/SOURCE/THIS-TOKEN."
-    )
-    previous_url_token: SecretStr | None = Field(
-        None, min_length=8, description="The last part before, while you change it; still accepted."
-    )
+    url_token: OptionalUrlToken = None
+    previous_url_token: PreviousUrlToken = None
     score: bool = Field(False, description="Also fetch the course total from the gradebook (for `issue_if: {score}`).")
     poll: Poll = Field(Poll(), description="How Moodle is asked for completions that no webhook reported.")
     write_back: WriteBack = Field(WriteBack(), description="What is written into Moodle for each certificate.")

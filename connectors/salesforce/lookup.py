@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from bridge.core.answers import moment
 from bridge.core.connector import CourseFound, Page
-from bridge.core.dates import read_iso
 from bridge.core.errors import PermanentError
 from bridge.core.models import JsonObject, SourceEvent
 from bridge.core.text import as_text
@@ -50,14 +50,14 @@ def poll(
 
     Raises PermanentError, TemporaryError.
     """
-    start, end = (_time(cursor.get("seen")) or since) - _OVERLAP, now - _LAG
+    start, end = (moment(cursor.get("seen")) or since) - _OVERLAP, now - _LAG
     if end <= start:
         return
     window = (f"{soql.STAMP} >= {soql.instant(start)}", f"{soql.STAMP} < {soql.instant(end)}")
     query = soql.select(settings, *window, *soql.completed(settings), tail=f"ORDER BY {soql.STAMP}, Id")
     reached = start
     for found in rest.pages(query):
-        stamps = [stamp for record in found if (stamp := _time(_at(record, soql.STAMP)))]
+        stamps = [stamp for record in found if (stamp := moment(_at(record, soql.STAMP)))]
         reached = min(end, max([reached, *stamps]))
         # Several records may share the last stamp; the next query asks for it again, and what is known is skipped.
         yield Page(_events(settings, found), _cursor(reached))
@@ -125,13 +125,5 @@ def _plain(value: object) -> str | None:
         return None
 
 
-def _time(value: object) -> datetime | None:
-    try:
-        found = read_iso(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
-    return found if isinstance(found, datetime) else None
-
-
-def _cursor(moment: datetime) -> JsonObject:
-    return {"seen": soql.instant(moment)}
+def _cursor(reached: datetime) -> JsonObject:
+    return {"seen": soql.instant(reached)}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from bridge.core import address_token
 from bridge.core.errors import PayloadError, SignatureError
 from bridge.core.models import InboundRequest, SignedRequest
 from bridge.core.payload import read_object
@@ -24,8 +25,7 @@ def verify(settings: SalesforceSettings, request: InboundRequest) -> None:
     """Raises SignatureError unless every proof that is set fits."""
     by_header = settings.entry == "flow" and settings.callout_token is not None
     if settings.url_token is not None or not by_header:
-        accepted = (settings.url_token, settings.previous_url_token)
-        verify_token(request.path_token, accepted, what="the token at the end of the endpoint address")
+        address_token.verify(request, settings)
     if by_header:
         accepted = (settings.callout_token, settings.previous_callout_token)
         sent = request.headers.get(settings.callout_header.lower(), "").strip()
@@ -42,7 +42,7 @@ def sign(settings: SalesforceSettings, body: bytes, headers: Mapping[str, str]) 
     kept = {key: value for key, value in headers.items() if key.lower() != settings.callout_header.lower()}
     if settings.entry == "flow" and settings.callout_token is not None:
         kept[settings.callout_header] = f"Bearer {settings.callout_token.get_secret_value()}"
-    return SignedRequest(body, kept, settings.url_token.get_secret_value() if settings.url_token else None)
+    return SignedRequest(body, kept, address_token.last_part(settings))
 
 
 def _verify_organization(settings: SalesforceSettings, body: bytes) -> None:

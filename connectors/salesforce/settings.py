@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from bridge.core.address_token import OptionalUrlToken, PreviousUrlToken
 from bridge.core.connector import ConnectorSettings
 from connectors.salesforce import ids, signing_key
 from connectors.salesforce.fields import FieldPath, Fields, Name, WriteBack
@@ -25,12 +26,8 @@ class SalesforceSettings(ConnectorSettings):
         description="Ids of the organisations that may send (Setup, Company Information).",
         examples=[["00D8d000004xYzAEAU"]],
     )
-    url_token: SecretStr | None = Field(
-        None, min_length=8, description="Secret last part of the endpoint address: /hooks/SOURCE/THIS-TOKEN."
-    )
-    previous_url_token: SecretStr | None = Field(
-        None, min_length=8, description="The last part before, while you change it; still accepted."
-    )
+    url_token: OptionalUrlToken = None
+    previous_url_token: PreviousUrlToken = None
     callout_token: SecretStr | None = Field(
         None, min_length=8, description="For entry flow: the token that the callout sends in a header."
     )

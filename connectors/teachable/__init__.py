@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Annotated
 from urllib.parse import parse_qs, urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
-
-from bridge.core.answers import service_address
+from bridge.core import address_token
 from bridge.core.connector import (
     Abilities,
     Access,
     ApiClient,
     ApiResponse,
     Connector,
-    ConnectorSettings,
     CourseFound,
     Finding,
     Memo,
@@ -26,58 +22,13 @@ from bridge.core.connector import (
     Step,
 )
 from bridge.core.errors import BridgeError
-from bridge.core.models import Certificate, InboundRequest, JsonObject, SignedRequest, SourceEvent, Value
+from bridge.core.models import Certificate, InboundRequest, JsonObject, SignedRequest, SourceEvent
 from bridge.core.signatures import verify_token
 from connectors.teachable import deliveries, record, source_field
 from connectors.teachable.events import COMPLETED, EVENT_TYPES, cut
 from connectors.teachable.rest import Rest, check
+from connectors.teachable.settings import TeachableSettings
 from connectors.teachable.sweep import Plan, Sweep
-
-_CourseId = Annotated[str, Field(pattern=r"^\d{1,20}$")]
-
-
-class WriteBack(Value):
-    """What certbridge writes into Teachable; nothing, unless you ask for it."""
-
-    src: bool = Field(
-        False, description="Write the number of the latest certificate into the learner's sign-up source (src)."
-    )
-    overwrite: bool = Field(False, description="Also where a sign-up source stands there already; it is lost then.")
-
-
-class TeachableSettings(ConnectorSettings):
-    """One Teachable school. Its webhooks are not signed, so the address is the secret and the API has to confirm."""
-
-    url_token: SecretStr = Field(
-        min_length=16, description="Secret last part of the webhook address: /hooks/SOURCE/THIS-TOKEN."
-    )
-    previous_url_token: SecretStr | None = Field(
-        None, min_length=16, description="The last part before, while you change it; still accepted."
-    )
-    api_key: SecretStr | None = Field(
-        None, min_length=1, description="The school's API key (Settings, API); needed for all but bare webhooks."
-    )
-    confirm: bool = Field(
-        True, description="Ask Teachable whether a completion is true, and for name and address, before it counts."
-    )
-    unenrolled: record.Policy = Field(
-        "hold", description="For a learner who completed the course and was unenrolled before certbridge could ask."
-    )
-    sweep_every_days: int = Field(1, ge=1, le=31, description="Days from one sweep through all enrolments to the next.")
-    sweep_courses: tuple[_CourseId, ...] = Field((), description="Sweep these course ids only. Default: all courses.")
-    calls_per_day: int = Field(
-        250, ge=10, le=100_000, description="Requests a day that sweeps may use; a longer sweep goes on the next day."
-    )
-    write_back: WriteBack = Field(WriteBack(), description="What is written into Teachable for each certificate.")
-    api_url: Annotated[str, AfterValidator(service_address)] = Field(
-        "https://developers.teachable.com/v1", description="Where Teachable's API is."
-    )
-
-    @model_validator(mode="after")
-    def _possible(self) -> TeachableSettings:
-        if self.api_key is None and (self.confirm or self.write_back.src):
-            raise ValueError("confirm and write_back need api_key (Settings, API in Teachable)")
-        return self
 
 
 class Teachable(Connector[TeachableSettings]):
@@ -104,14 +55,13 @@ class Teachable(Connector[TeachableSettings]):
     # Teachable signs nothing: https://teachable.expert/api-guides/teachable-webhook-security
     def verify(self, request: InboundRequest) -> None:
         presented = request.path_token or parse_qs(urlsplit(request.url).query).get("token", [None])[0]
-        accepted = (self.settings.url_token, self.settings.previous_url_token)
-        verify_token(presented, accepted, what="the token in the webhook address")
+        verify_token(presented, address_token.accepted(self.settings), what="the token in the webhook address")
 
     def parse(self, request: InboundRequest) -> Sequence[SourceEvent]:
         return cut(request.body)
 
     def sign(self, body: bytes, headers: Mapping[str, str], now: datetime) -> SignedRequest:
-        return SignedRequest(body, dict(headers), self.settings.url_token.get_secret_value())
+        return SignedRequest(body, dict(headers), address_token.last_part(self.settings))
 
     def hosts(self) -> Sequence[str]:
         return (urlsplit(self.settings.api_url).hostname or "",)
@@ -136,7 +86,7 @@ class Teachable(Connector[TeachableSettings]):
     def poll(self, api: ApiClient, cursor: JsonObject, since: datetime, now: datetime) -> Iterator[Page]:
         settings = self.settings
         every = timedelta(days=settings.sweep_every_days)
-        plan = Plan(every, settings.calls_per_day, settings.sweep_courses, self._tokens())
+        plan = Plan(every, settings.calls_per_day, settings.sweep_courses, address_token.accepted(self.settings))
         yield from Sweep.resumed(Rest(api), plan, cursor, now).pages(since)
 
     def ask(self, api: ApiClient, learner: str) -> Sequence[SourceEvent]:
@@ -162,9 +112,6 @@ class Teachable(Connector[TeachableSettings]):
         try:
             rest.get("/courses", page="1", per="1")
             yield Finding("ok", "Teachable accepts the API key.")
-            yield from deliveries.findings(rest, self._tokens())
+            yield from deliveries.findings(rest, address_token.accepted(self.settings))
         except BridgeError as error:
             yield Finding("error", str(error))
-
-    def _tokens(self) -> list[SecretStr]:
-        return [token for token in (self.settings.url_token, self.settings.previous_url_token) if token is not None]

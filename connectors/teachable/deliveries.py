@@ -18,13 +18,16 @@ from connectors.teachable.rest import Rest
 
 
 def any_lost(rest: Rest, tokens: Sequence[SecretStr], since: datetime) -> bool:
-    """Tells whether Teachable lists a failed delivery to us since then. Raises TemporaryError.
+    """Tells whether Teachable lists a failed delivery to us since then.
 
     A delivery that ran into a time-out has no status and is not found here; the next sweep finds what it was about.
+    Raises TemporaryError, and PermanentError for a key that is refused.
     """
     try:
         return any(_failed(rest, webhook, created_after=stamp(since)) for webhook in _ours(rest, tokens))
-    except PermanentError:
+    except PermanentError as error:
+        if error.stable_code == "http_401":
+            raise  # without its key nothing is ever found again, whatever the webhooks say
         return False  # a key that may not read webhooks; `certbridge doctor` says so
 
 

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from bridge.core.answers import answered, digits, line, section, sections
+from bridge.core.answers import answered, check_known, digits, line, section, sections
 from bridge.core.connector import ApiClient, ApiResponse
 from bridge.core.errors import PayloadError, PermanentError, TemporaryError
 from bridge.core.models import JsonObject
 from bridge.core.payload import read_object
-from bridge.core.retry import check_status
 
 PER_PAGE: Final = "100"
 SMALLEST_PAGE: Final = 20
@@ -103,11 +102,7 @@ def check(response: ApiResponse) -> None:
     """Raises the error an answer stands for; PermanentError, or TemporaryError with the wait Teachable asks for."""
     if response.status == 429:
         raise _too_many(response)
-    if response.status in _PERMANENT:
-        said = complaint(response.body)
-        text = f"{_PERMANENT[response.status]}: {said}" if said else f"{_PERMANENT[response.status]}."
-        raise PermanentError(text, code=f"http_{response.status}")
-    check_status(response.status, response.headers)
+    check_known(response, _PERMANENT, complaint)
 
 
 def complaint(body: bytes) -> str:

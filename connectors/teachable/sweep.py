@@ -74,14 +74,14 @@ class Sweep:
         """Yields the completions from `since` on, one page of one course at a time."""
         if self.started is None:
             if not self._due():
-                yield Page((), self.cursor())
+                yield Page((), self.cursor(), more=self.swept is None)
                 return
             self._begin()
         while self.courses and self._may_ask():
             yield Page(self._next(since), self.cursor())
         if not self.courses:
             self.swept, self.started = self.started, None
-        yield Page((), self.cursor())
+        yield Page((), self.cursor(), more=self.started is not None)
 
     def cursor(self) -> JsonObject:
         """Returns what the next poll has to know."""

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import urlsplit
 
+from bridge.core import address_token
 from bridge.core.connector import (
     Abilities,
     Access,
@@ -22,8 +23,9 @@ from bridge.core.connector import (
     Step,
 )
 from bridge.core.errors import SignatureError
+from bridge.core.headers import with_header
 from bridge.core.models import Certificate, InboundRequest, JsonObject, SignedRequest, SourceEvent
-from bridge.core.signatures import hmac_signature, verify_hmac, verify_token
+from bridge.core.signatures import hmac_signature, verify_hmac
 from connectors.thinkific import diagnose, enrolments, profile_field, webhooks
 from connectors.thinkific.admin_api import pages
 from connectors.thinkific.answers import check
@@ -60,12 +62,9 @@ class Thinkific(Connector[ThinkificSettings]):
 
     # Hexadecimal HMAC-SHA256 over the raw body, no timestamp: a replayed request is caught by its id, not by its age.
     def verify(self, request: InboundRequest) -> None:
-        settings = self.settings
-        if settings.url_token is not None:
-            accepted = (settings.url_token, settings.previous_url_token)
-            verify_token(request.path_token, accepted, what="the token at the end of the webhook address")
+        address_token.verify_if_set(request, self.settings)
         signature = request.headers.get(_SIGNATURE.lower())
-        secrets = (settings.signing_secret, settings.previous_signing_secret)
+        secrets = (self.settings.signing_secret, self.settings.previous_signing_secret)
         try:
             verify_hmac(request.body, signature, secrets, what=f"the header {_SIGNATURE}")
         except SignatureError as error:
@@ -77,10 +76,8 @@ class Thinkific(Connector[ThinkificSettings]):
         return [cut(request.body, request.headers)]
 
     def sign(self, body: bytes, headers: Mapping[str, str], now: datetime) -> SignedRequest:
-        token = self.settings.url_token
-        kept = {name: value for name, value in headers.items() if name.lower() != _SIGNATURE.lower()}
-        signature = hmac_signature(body, self.settings.signing_secret)
-        return SignedRequest(body, {**kept, _SIGNATURE: signature}, token.get_secret_value() if token else None)
+        signed = with_header(headers, _SIGNATURE, hmac_signature(body, self.settings.signing_secret))
+        return SignedRequest(body, signed, address_token.last_part(self.settings))
 
     def hosts(self) -> Sequence[str]:
         return (urlsplit(self.settings.api_url).hostname or "",)

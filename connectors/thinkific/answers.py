@@ -5,10 +5,11 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Final
 
+from bridge.core.answers import check_known
 from bridge.core.connector import ApiResponse
-from bridge.core.errors import PayloadError, PermanentError, TemporaryError
+from bridge.core.errors import PayloadError, TemporaryError
 from bridge.core.payload import read_json
-from bridge.core.retry import check_status, reset_after
+from bridge.core.retry import reset_after
 
 # Stays wrong until a person acts.
 _PERMANENT: Final = MappingProxyType(
@@ -28,11 +29,7 @@ def check(response: ApiResponse) -> None:
     if response.status == 429:
         wait = reset_after(response.headers, ("RateLimit-Reset", "X-RateLimit-Reset"))
         raise TemporaryError("Thinkific asks to slow down (120 requests a minute).", code="http_429", retry_after=wait)
-    if response.status in _PERMANENT:
-        said = complaint(response.body)
-        text = f"{_PERMANENT[response.status]}: {said}" if said else f"{_PERMANENT[response.status]}."
-        raise PermanentError(text, code=f"http_{response.status}")
-    check_status(response.status, response.headers)
+    check_known(response, _PERMANENT, complaint)
 
 
 def complaint(body: bytes) -> str:

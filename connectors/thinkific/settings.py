@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from typing import Final
-from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, model_validator
 
+from bridge.core.address_token import OptionalUrlToken, PreviousUrlToken
+from bridge.core.answers import ServiceAddress
 from bridge.core.connector import ConnectorSettings
 
 _ADMIN_API: Final = "/public/v1"
@@ -21,18 +22,14 @@ class ThinkificSettings(ConnectorSettings):
     previous_signing_secret: SecretStr | None = Field(
         None, min_length=8, description="The key before, while you change it; still accepted."
     )
-    url_token: SecretStr | None = Field(
-        None, min_length=8, description="If set, the webhook address must end in it as well: /hooks/SOURCE/THIS-TOKEN."
-    )
-    previous_url_token: SecretStr | None = Field(
-        None, min_length=8, description="The last part before, while you change it; still accepted."
-    )
+    url_token: OptionalUrlToken = None
+    previous_url_token: PreviousUrlToken = None
     subdomain: str | None = Field(
         None, pattern=r"^[\w-]{1,100}$", description="SCHOOL of SCHOOL.thinkific.com.", examples=["your-school"]
     )
     api_key: SecretStr | None = Field(None, min_length=1, description="The site's API key; needs `subdomain`.")
     access_token: SecretStr | None = Field(None, min_length=1, description="API access token, instead of `api_key`.")
-    api_url: str = Field("https://api.thinkific.com/api/public/v1", description="Where Thinkific's API is.")
+    api_url: ServiceAddress = Field("https://api.thinkific.com/api/public/v1", description="Where Thinkific's API is.")
     profile_field: str | None = Field(
         None,
         min_length=1,
@@ -42,14 +39,6 @@ class ThinkificSettings(ConnectorSettings):
     profile_field_by_course: dict[str, str] = Field(
         {}, description="Other labels by course id, so that a learner's certificates do not overwrite each other."
     )
-
-    @field_validator("api_url")
-    @classmethod
-    def _address(cls, url: str) -> str:
-        parts = urlsplit(url.strip())
-        if parts.scheme not in ("https", "http") or not parts.hostname or "@" in url or parts.query or parts.fragment:
-            raise ValueError("is no web address")
-        return url.strip().rstrip("/")
 
     @model_validator(mode="after")
     def _reachable(self) -> ThinkificSettings:

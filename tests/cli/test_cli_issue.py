@@ -134,6 +134,12 @@ def test_a_table_that_cannot_be_used_is_answered_with_what_to_mend(
     assert said in report(academy, table)
 
 
+def test_a_table_whose_column_for_the_name_is_called_otherwise_is_told_which_one_is_missing(academy: School) -> None:
+    said = report(academy, "Full name,Email,Course,Completed at\nKim Lee,kim@example.com,68,2026-01-31\n")
+    assert "The event brought no name." in said
+    assert "data.row.name is missing" in said
+
+
 @pytest.mark.parametrize(
     ("row", "said"),
     [

@@ -75,6 +75,13 @@ def test_without_mail_nobody_is_written_to(grown: Harbour) -> None:
     assert grown.mails() == 0
 
 
+@pytest.mark.parametrize("unseen", ["--yes", "--json"])
+def test_numbers_are_only_issued_after_their_rows_were_shown_once_more(grown: Harbour, unseen: str) -> None:
+    said = grown.says("past", "harbour", *SINCE, "--issue", "2", unseen, code=2)
+    assert "the list as it is now, which may have changed since you saw it" in said
+    assert grown.issued() == []
+
+
 def test_no_is_no(grown: Harbour) -> None:
     assert grown.certbridge("past", "harbour", *SINCE, "--issue", "all", input="n\n").exit_code == 130
     assert grown.issued() == []
@@ -88,7 +95,7 @@ def test_what_came_without_a_date_at_the_first_contact_can_be_chosen_and_keeps_i
     assert isinstance(listed, list)
     (one,) = [one for one in listed if one["name"] == "Dana Datelos"]
     assert one["event"] == 1
-    grown.says("past", "harbour", *SINCE, "--issue", str(one["number"]), "--yes")
+    grown.says("past", "harbour", *SINCE, "--issue", str(one["number"]), input="y\n")
     assert grown.issued() == ["Dana Datelos"]
     assert "Dana Datelos" not in numbers(grown)
     (event,) = grown.json("events", "list")  # type: ignore[misc]
@@ -97,7 +104,7 @@ def test_what_came_without_a_date_at_the_first_contact_can_be_chosen_and_keeps_i
 
 def test_what_came_by_itself_and_was_older_is_issued_without_mail_on_request(grown: Harbour) -> None:
     assert arrives(grown, grown.vendor.completed(1, grown.vendor.completions[0])) == 200
-    grown.says("past", "harbour", *SINCE, "--issue", str(numbers(grown)["Maria Silva"]), "--no-mail", "--yes")
+    grown.says("past", "harbour", *SINCE, "--issue", str(numbers(grown)["Maria Silva"]), "--no-mail", input="y\n")
     assert (grown.issued(), grown.mails()) == (["Maria Silva"], 0)
 
 
@@ -111,7 +118,7 @@ def test_what_came_by_two_ways_is_offered_once_and_no_more_when_one_was_issued(g
     found = grown.json("past", "harbour", *SINCE)
     assert isinstance(found, list)
     (first, *_) = [one for one in found if one["name"] == "Maria Silva"]
-    grown.says("past", "harbour", *SINCE, "--issue", str(first["number"]), "--yes")
+    grown.says("past", "harbour", *SINCE, "--issue", str(first["number"]), input="y\n")
     assert "Maria Silva" not in numbers(grown)
     assert grown.issued() == ["Maria Silva"]
 
@@ -134,7 +141,7 @@ def test_what_the_mapping_holds_is_listed_with_its_reason_and_cannot_be_chosen(g
     (grown.folder / "mappings" / "harbour.yaml").write_text("extends: harbour\ncourses: {99: Other}\n")
     said = grown.says("past", "harbour", *SINCE)
     assert "The course is not listed" in said
-    assert "None of these can be issued" in grown.says("past", "harbour", *SINCE, "--issue", "1", "--yes", code=1)
+    assert "None of these can be issued" in grown.says("past", "harbour", *SINCE, "--issue", "1", code=1, input="y\n")
 
 
 def test_a_flood_does_not_hold_what_a_person_chose(grown: Harbour) -> None:
@@ -156,7 +163,7 @@ def test_a_flood_does_not_hold_what_a_person_chose(grown: Harbour) -> None:
     ],
 )
 def test_a_selection_that_means_nothing_is_refused(grown: Harbour, words: tuple[str, ...], said: str) -> None:
-    assert said in grown.says("past", "harbour", *SINCE, *words, "--yes", code=2)
+    assert said in grown.says("past", "harbour", *SINCE, *words, code=2)
     assert grown.issued() == []
 
 
@@ -249,3 +256,5 @@ def test_the_webhook_is_registered_once(harbour: Harbour) -> None:
     harbour.config.write_text(text.replace("https://certificates.acme.example", "http://127.0.0.1:8080"))
     harbour.config.write_text(harbour.config.read_text().replace("mode: live", "mode: test"))
     assert "can only send to a public https address" in harbour.says("sources", "connect", "harbour", code=1)
+    # A better address would not help where the platform has no API for it.
+    assert "has no API to register webhooks" in harbour.says("sources", "connect", "attendance", code=1)

@@ -89,6 +89,32 @@ def test_check_finds_a_mapping_for_another_kind_of_system(school: School) -> Non
     assert "The mapping is for moodle, but the source school is of connector thinkific." in result.stderr
 
 
+def test_check_names_a_mapping_file_that_is_not_there_and_those_that_are(school: School) -> None:
+    school.config.write_text(school.config.read_text().replace("mapping: school.yaml", "mapping: schol.yaml"))
+    result = school.certbridge("check", columns=300)
+    assert result.exit_code == 1
+    assert (
+        "schol.yaml does not exist; source school names it after `mapping:`; did you mean school.yaml?" in result.stderr
+    )
+    assert "The folder holds: school.yaml." in result.stderr
+
+
+def test_check_says_what_to_extend_where_no_such_mapping_is_shipped(school: School) -> None:
+    mapping = school.folder / "mappings" / "school.yaml"
+    mapping.write_text("extends: thinkfic\n")
+    assert 'There is no shipped mapping "thinkfic". Write extends: thinkific.' in school.certbridge("check").stderr
+
+
+def test_check_says_which_entry_is_about_an_event_that_never_comes(school: School) -> None:
+    mapping = school.folder / "mappings" / "school.yaml"
+    mapping.write_text(mapping.read_text() + "events:\n  enrolment.completed: {completion: {name: Ana Silva}}\n")
+    warnings = school.json("check")["sources"][0]["warnings"]  # type: ignore[index, call-overload]
+    assert warnings == [
+        'school: the entry "enrolment.completed" under events never applies, because Thinkific sends no such event; '
+        "did you mean enrollment.completed? (school.yaml)"
+    ]
+
+
 def test_check_says_when_a_template_prints_what_nobody_gives(school: School) -> None:
     template = school.folder / "templates" / "safety"
     template.mkdir(parents=True)

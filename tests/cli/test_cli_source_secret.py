@@ -67,6 +67,13 @@ def test_a_new_secret_is_written_and_the_old_one_is_accepted_for_seven_days(harb
     assert ACCEPTED == WEEK
 
 
+def test_a_second_change_within_the_week_says_that_the_first_secret_ends(harbour: Harbour) -> None:
+    third = "the-third-signing-secret-0004"
+    assert "no longer is" not in change(harbour)
+    assert "The one before that, which was still accepted until now, no longer is." in change(harbour, third)
+    assert [accepts(harbour, one) for one in (third, NEW, SECRET)] == [True, True, False]
+
+
 def test_both_files_are_for_their_owner_alone_and_keep_whom_he_let_in(harbour: Harbour) -> None:
     change(harbour)
     for file in (signing(harbour), signing(harbour).with_name("signing.key.previous")):

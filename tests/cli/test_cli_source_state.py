@@ -104,7 +104,7 @@ def test_doctor_names_the_poll_that_failed_and_what_is_stuck(harbour: Harbour) -
     harbour.vendor.api_key = good
     said = harbour.says("doctor", "harbour", code=1)
     assert "The last poll failed: " in said
-    assert "1 events are held: certbridge events list --source harbour --state held" in said
+    assert "1 event is held: certbridge events list --source harbour --state held" in said
     assert "failed: " in harbour.says("sources", "show", "harbour")
     harbour.says("poll", "harbour")
     assert "The last poll failed" not in harbour.says("doctor", "harbour")

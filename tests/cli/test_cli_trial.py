@@ -193,3 +193,44 @@ def test_fields_of_an_unknown_source_are_answered_with_the_known_ones(school: Sc
     result = school.certbridge("fields", "shool")
     assert result.exit_code == 2
     assert "There is no source 'shool'; did you mean school? Configured: school." in result.output
+
+
+# -- sources of the guides -------------------------------------------------------------------------
+
+ZAP = {"event_id": "e-1", "email": "dana@example.com", "name": "Dana Okafor", "course_id": "68"}
+CANVAS = SAMPLES / "canvas" / "course_completed.SYNTHETIC"
+
+
+def other(school: School, connector: str, settings: str) -> School:
+    """Adds a source beside the school's own; its courses are all issued."""
+    config = school.config.read_text()
+    school.config.write_text(f"{config}  other:\n    connector: {connector}\n    mapping: other.yaml\n{settings}")
+    (school.folder / "mappings" / "other.yaml").write_text(f"extends: {connector}\nother_courses: issue\n")
+    return school
+
+
+def test_a_file_counts_as_come_now_where_the_sender_names_no_time(school: School, tmp_path: Path) -> None:
+    zaps = other(school, "zapier", "    header_token: a-long-random-text\n")
+    (tmp_path / "body.json").write_text(json.dumps(ZAP))
+    shown = tried(zaps, "other", str(tmp_path / "body.json"))
+    assert shown["certificate"]["recipient"]["name"] == "Dana Okafor"
+
+
+def test_nobody_is_sent_to_an_api_that_a_declared_source_never_asks(school: School) -> None:
+    canvas = other(school, "canvas", "    url_token: a-long-random-text\n    since: 2020-01-01\n")
+    assert tried(canvas, "other", str(CANVAS))["api_not_asked"] is False
+    assert "--fetch" not in canvas.certbridge("try", "other", str(CANVAS)).output
+
+
+@pytest.mark.parametrize(
+    ("token", "address"), [("    url_token: a-long-random-text\n", "/a-long-random-text"), ("", "")]
+)
+def test_the_address_is_shown_also_where_only_the_vendor_can_sign(school: School, token: str, address: str) -> None:
+    canvas = other(school, "canvas", f"    root_account_uuid: 7I1tRxZfLoPwmI2ihCVFh29cpbIwIYdKRfJYcV9c\n{token}")
+    result = canvas.certbridge("sources", "show", "other", "--address")
+    assert result.output == f"https://certificates.acme.example/hooks/other{address}\n"
+    assert canvas.certbridge("sources", "list").exit_code == 0
+    refused = canvas.certbridge("send", "other", str(CANVAS), columns=300)
+    assert (
+        "no sample of them can be sent. `certbridge try SOURCE FILE` shows what would become of one." in refused.stderr
+    )

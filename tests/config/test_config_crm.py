@@ -43,7 +43,8 @@ def refused(folder: Path, source: str) -> str:
         (
             "completed_property: Course completed at",
             'config.yaml:9:25 sources.crm has "completed_property: Course completed at". It does not have the right '
-            "form; an example: course_completed_at.",
+            "form; an example: course_completed_at. Internal name of the contact property that is filled when a course "
+            "is completed: a date, a date with time, a checkbox, or a status (see `completed_value`).",
         ),
         (
             "courses: {fire safety: fire-safety}",
@@ -77,11 +78,12 @@ def test_a_setting_of_hubspot_is_refused_with_what_to_write_instead(tmp_path: Pa
         (
             "object: Course Completion",
             'config.yaml:10:13 sources.crm has "object: Course Completion". It does not have the right form; an '
-            "example: Course_Completion__c.",
+            "example: Course_Completion__c. API name of the object that holds completions.",
         ),
         (
             "api_version: 67",
-            'config.yaml:10:18 sources.crm has "api_version: 67". It does not have the right form; an example: 67.0.',
+            'config.yaml:10:18 sources.crm has "api_version: 67". It does not have the right form; an example: 67.0. '
+            "Version of the REST API.",
         ),
         (
             "fields: {email: Contact__c.Account__c.Email}",

@@ -43,8 +43,8 @@ def test_a_chosen_connector_lacks_only_what_the_admin_knows(tmp_path: Path) -> N
     with pytest.raises(ConfigError) as caught:
         load(tmp_path / "config.yaml", CONNECTORS, {})
     assert [problem.message for problem in caught.value.problems] == [
-        'sources.school has "address:" without a value. Write one, or remove the line.',
-        'sources.school has "signing_secret:" without a value. Write one, or remove the line.',
+        'sources.school has "address:" without a value. Write one; it is required.',
+        'sources.school has "signing_secret:" without a value. Write one; it is required.',
     ]
     path = tmp_path / "config.yaml"
     text = path.read_text().replace(" address:", " address: https://lms.example")

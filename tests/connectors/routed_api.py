@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from scripted_api import Answer, Asked
+from scripted_api import Answer, Asked, FakeApi
 
 from bridge.core.connector import ApiResponse, Connector
 
@@ -13,34 +13,19 @@ Route = Answer | Mapping[str, Any] | list[Any] | Callable[[Asked], Any]
 """An answer, the JSON of one, several that are given in turn, or what makes one."""
 
 
-class RoutedApi:
-    """Every answer passes the connector's `check`, as with the real client; an unexpected request fails the test."""
+class RoutedApi(FakeApi):
+    """Answers by method and path."""
 
     def __init__(self, connector: Connector[Any], routes: Mapping[str, Route]) -> None:
         """`routes` by method and path: `GET /users/1`."""
-        self._connector = connector
+        super().__init__(connector)
         self._routes = dict(routes)
-        self.asked: list[Asked] = []
-        self.headers: list[dict[str, str]] = []
 
-    def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, str] | None = None,
-        form: Sequence[tuple[str, str]] | None = None,
-        json: object = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> ApiResponse:
-        asked = Asked(method, path, dict(query or {}), dict(form or ()), json)
-        self.asked.append(asked)
-        self.headers.append(dict(headers or {}))
-        assert f"{method} {path}" in self._routes, f"nobody expected {asked}"
-        response = self._answer(f"{method} {path}", asked).response()
-        response = ApiResponse(response.status, response.headers, response.body, path)
-        self._connector.check(response)
-        return response
+    def answer(self, asked: Asked) -> ApiResponse:
+        route = f"{asked.method} {asked.path}"
+        assert route in self._routes, f"nobody expected {asked}"
+        response = self._answer(route, asked).response()
+        return ApiResponse(response.status, response.headers, response.body, asked.path)
 
     def calls(self, method: str) -> list[Asked]:
         """Returns what was asked with one method."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -36,14 +37,13 @@ class Answer:
         return ApiResponse(self.status, dict(self.headers), body, "https://vendor.example/api")
 
 
-class ScriptedApi:
-    """Answers in the order of the script; every answer passes the connector's `check`, as with the real client."""
+class FakeApi(ABC):
+    """Remembers what was asked; every answer passes the connector's `check`, as with the real client."""
 
-    def __init__(self, connector: Connector[Any], *script: tuple[str, Answer]) -> None:
-        """`script` pairs what must be asked (the form's `wsfunction`, or method and path) with the answer."""
+    def __init__(self, connector: Connector[Any]) -> None:
         self._connector = connector
-        self._script = list(script)
         self.asked: list[Asked] = []
+        self.headers: list[dict[str, str]] = []
 
     def request(
         self,
@@ -57,12 +57,29 @@ class ScriptedApi:
     ) -> ApiResponse:
         asked = Asked(method, path, dict(query or {}), dict(form or ()), json)
         self.asked.append(asked)
-        assert self._script, f"nothing was left to be asked, but {asked} was"
-        expected, answer = self._script.pop(0)
-        assert expected == (asked.form.get("wsfunction") or f"{method} {path}")
-        response = answer.response()
+        self.headers.append(dict(headers or {}))
+        response = self.answer(asked)
         self._connector.check(response)
         return response
+
+    @abstractmethod
+    def answer(self, asked: Asked) -> ApiResponse:
+        """Returns the answer to one request; one that nobody expected fails the test."""
+
+
+class ScriptedApi(FakeApi):
+    """Answers in the order of the script."""
+
+    def __init__(self, connector: Connector[Any], *script: tuple[str, Answer]) -> None:
+        """`script` pairs what must be asked (the form's `wsfunction`, or method and path) with the answer."""
+        super().__init__(connector)
+        self._script = list(script)
+
+    def answer(self, asked: Asked) -> ApiResponse:
+        assert self._script, f"nothing was left to be asked, but {asked} was"
+        expected, answer = self._script.pop(0)
+        assert expected == (asked.form.get("wsfunction") or f"{asked.method} {asked.path}")
+        return answer.response()
 
     @property
     def done(self) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from contract import DEFAULTS, SAMPLES, ConnectorContract, inbound, load
+from pydantic import ValidationError
 
 from bridge.core.errors import PayloadError
 
@@ -88,3 +89,16 @@ def test_a_quiz_score_counts_its_points() -> None:
 def test_the_script_gets_the_certificate_in_the_answer() -> None:
     assert load("google-forms").answers_certificate
     assert 0 < load("google-forms").answer_wait < 10
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("time_form", "dd.mm.yyyy"), ("time_form", "%d.%m."), ("time_zone", "Berlin")]
+)
+def test_a_form_of_times_that_cannot_work_is_refused_at_once(setting: str, value: str) -> None:
+    with pytest.raises(ValidationError, match=r"has not the right form; an example: (%d\.%m\.%Y|Europe/Berlin)"):
+        parsed(**{setting: value})
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires", "Etc/GMT+5"])
+def test_every_time_zone_may_be_named(zone: str) -> None:
+    assert parsed(time_zone=zone).occurred_at is not None

@@ -297,8 +297,8 @@ def test_somebody_kajabi_does_not_know_has_no_completions() -> None:
 def test_tags_are_listed_as_courses() -> None:
     found = kajabi().courses(RoutedApi(kajabi(), {"GET /contact_tags": listed(*KNOWN_TAGS, {"id": None})}))
     assert [(course.id, course.title) for course in found][:2] == [
-        ("123", "completed: Safety Basics"),
-        ("124", "completed: Fire Safety"),
+        ("123", "Safety Basics"),  # as it shall stand on the certificate
+        ("124", "Fire Safety"),
     ]
 
 
@@ -312,3 +312,18 @@ def test_a_list_longer_than_is_read_fails_the_poll_instead_of_being_cut_off(monk
     api = RoutedApi(kajabi(), {"GET /contact_tags": another})
     with pytest.raises(TemporaryError, match="more than 3 pages"):
         list(kajabi().poll(api, {}, SINCE, NOW))
+
+
+def test_a_site_without_any_tag_is_most_likely_the_wrong_one_and_the_right_ones_are_named() -> None:
+    connector = kajabi()
+    sites = {"data": [{"id": "2", "type": "sites", "attributes": {"title": "Acme Academy"}}], "links": {"next": None}}
+    api = RoutedApi(connector, {"GET /contact_tags": listed(), "GET /sites": sites})
+    (finding,) = connector.diagnose(api)
+    assert finding.level == "error"
+    assert "`site_id` is that of another site" in finding.message
+    assert "The sites that this key sees: 2 (Acme Academy)." in finding.message
+    assert api.asked[-1].query == {"page[number]": "1", "page[size]": "100"}
+    hidden = {"GET /contact_tags": listed(), "GET /sites": Answer({"errors": []}, 403)}
+    with pytest.raises(PermanentError, match="shows no tag on site") as caught:
+        list(connector.courses(RoutedApi(connector, hidden)))
+    assert "this key sees" not in str(caught.value)

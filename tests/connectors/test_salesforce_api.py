@@ -309,7 +309,7 @@ def test_what_was_touched_in_the_window_is_asked_for_in_order() -> None:
     assert pages[-1] == Page((), {"seen": "2026-09-21T11:59:00Z"})
 
 
-@pytest.mark.parametrize("cursor", [{}, {"seen": None}, {"seen": 7}, {"seen": "x"}, {"seen": "2026-09-21"}])
+@pytest.mark.parametrize("cursor", [{}, {"seen": None}, {"seen": 7}, {"seen": "x"}])
 def test_without_a_usable_cursor_the_poll_begins_at_the_start_line(cursor: dict[str, Any]) -> None:
     _, api = polled((QUERY, page()), cursor=cursor)
     assert "SystemModstamp >= 2026-08-31T23:45:00Z" in api.asked[0].query["q"]

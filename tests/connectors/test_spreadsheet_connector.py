@@ -11,7 +11,8 @@ from contract import Case, ConnectorContract, inbound
 
 from bridge.core.errors import PayloadError, SignatureError
 from bridge.core.models import SourceEvent
-from connectors.spreadsheet import Spreadsheet, SpreadsheetSettings, tidy
+from connectors.spreadsheet import Spreadsheet, SpreadsheetSettings
+from connectors.spreadsheet.table import tidy
 
 ODD = ("", "x" * 9_999, "=cmd()", '"', "\n", "٣١.١٠.٢٠٢٦", "99999", "1e999", "31.31.2026", "{{ 7*7 }}")
 

@@ -13,7 +13,7 @@ from test_teachable_confirm import USER, user
 from test_teachable_connector import COURSE, LEARNER, TOKEN, outcome, parsed, teachable
 
 from bridge.core.connector import Page
-from bridge.core.errors import TemporaryError
+from bridge.core.errors import PermanentError, TemporaryError
 from bridge.core.models import JsonObject, SourceEvent
 
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
@@ -161,6 +161,12 @@ def test_a_key_that_may_not_read_webhooks_does_not_stop_the_poll() -> None:
     cursor = dict(poll({}, {})[0][-1].cursor)
     pages, _ = poll(cursor, {"GET /webhooks": Answer({"message": "no"}, 403)}, NOW + timedelta(hours=6))
     assert events_of(pages) == []
+
+
+def test_a_key_that_is_refused_fails_the_poll_also_between_two_sweeps() -> None:
+    cursor = dict(poll({}, {})[0][-1].cursor)
+    with pytest.raises(PermanentError, match="Teachable refused the API key"):
+        poll(cursor, {"GET /webhooks": Answer({"message": "Unauthorized"}, 401)}, NOW + timedelta(hours=6))
 
 
 def test_case_16_a_sweep_stops_at_the_calls_of_a_day_and_goes_on_there_the_next_day() -> None:

@@ -12,6 +12,7 @@ import pytest
 from declared_examples import NOW, SECRET, SMALL, build, kind, proven, request
 from pydantic import SecretStr, ValidationError
 
+from bridge.cli.shown.source import webhook_url
 from bridge.core.errors import SignatureError
 from bridge.core.signatures import standard_webhooks_signature
 
@@ -181,6 +182,20 @@ def test_an_optional_proof_is_asked_for_only_where_it_is_set_up() -> None:
     proven(proof, header_token=SECRET).verify(request(BODY, {"X-Token": SECRET}))
     with pytest.raises(SignatureError):
         proven(proof, header_token=SECRET, url_token="an-address").verify(request(BODY, {"X-Token": SECRET}))
+
+
+def test_what_is_secret_in_the_address_is_known_so_that_an_admin_can_paste_it() -> None:
+    in_address = proven("[{url_token: {}}, {query: {name: key}}]", url_token=SECRET, query_token="another-secret")
+    assert in_address.address_secrets() == (SECRET, {"key": "another-secret"})
+    shown = webhook_url("https://certs.example/", "school", in_address, hidden=False)
+    assert shown == f"https://certs.example/hooks/school/{SECRET}?key=another-secret"
+    assert webhook_url("https://certs.example", "school", in_address) == (
+        "https://certs.example/hooks/school/***?key=***"
+    )
+    # Also where only the vendor can sign.
+    signed = proven('[{jwt: {jwks_url: "https://keys.example/jwks.json"}}, {url_token: {}}]', url_token=SECRET)
+    assert signed.address_secrets() == (SECRET, {})
+    assert proven("[{bearer: {}}]", bearer_token=SECRET).address_secrets() == (None, {})
 
 
 @pytest.mark.parametrize(

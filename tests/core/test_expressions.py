@@ -87,7 +87,8 @@ def test_what_is_missing_or_null_is_named_with_its_whole_path() -> None:
     "source",
     ["{{ data.x == 'a' }}", "{{ data.x and true }}", "{{ not data.x }}", "{{ 'a' in data.x }}", "{{ data.x in ['a'] }}",
      "{{ data.x + 1 }}",
-     "{{ data.x | upper }}", "{{ 'a' | replace('a', data.x) }}", "{{ data.x < 3 }}", "{{ -data.x }}"],
+     "{{ data.x | upper }}", "{{ 'a' | replace('a', data.x) }}", "{{ data.x < 3 }}", "{{ -data.x }}",
+     "{{ ['a', data.x] | join(' ') }}"],
 )  # fmt: skip
 def test_a_missing_value_never_slips_through_an_operator(source: str) -> None:
     assert missing(source) == ("data.x", "missing")

@@ -155,7 +155,7 @@ def texts(name: str) -> Iterator[str]:
     places += [*(ROOT / "bridge" / "flow").glob("*.py"), ROOT / "bridge" / "cli" / "issue.py"]
     places += [ROOT / "bridge" / "cli" / "choosing.py"]
     if name == "spreadsheet":
-        places.append(ROOT / "connectors" / "spreadsheet.py")
+        places += (ROOT / "connectors" / "spreadsheet").glob("*.py")
     for path in places:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.JoinedStr):
@@ -365,8 +365,9 @@ def test_the_script_for_google_forms_posts_a_completion_and_writes_the_certifica
 def test_the_script_sends_what_has_no_certificate_yet_and_nothing_else() -> None:
     done = [*ANSWERED, "3ZPE-6GY9-DFJ0-473NY", "https://x.example/c/3"]
     ignored, held = [*ANSWERED, "ignored: a test", ""], [*ANSWERED, "held: no name", ""]
+    kept = [*ANSWERED, "done: completed again", ""]
     test, empty = [*ANSWERED, "TEST 3ZPE-6GY9-DFJ0-473NY", ""], ["", "", "", "", "", "", "", ""]
-    ran = google("sendRest();", [*TITLES, *MARKED], done, ignored, held, test, empty, ANSWERED)
+    ran = google("sendRest();", [*TITLES, *MARKED], done, ignored, held, test, empty, ANSWERED, kept)
     assert len(ran["requests"]) == 3
     assert [row[6] for row in (ran["cells"][3], ran["cells"][4], ran["cells"][6])] == ["3ZPE-6GY9-DFJ0-473NY"] * 3
 

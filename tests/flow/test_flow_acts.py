@@ -257,7 +257,7 @@ def test_what_was_held_or_ignored_is_forgotten_too_and_is_not_brought_in_anew(
     assert ("ignored", "before_start") not in site.codes()
     assert site.poll().new == ()
     since = AT - timedelta(days=2000)
-    assert [one.number for one in site.rig.bridge.past.look(site.source, since) if one.number] == []
+    assert [one.number for one in site.rig.bridge.past.look(site.source, since).candidates if one.number] == []
 
 
 def test_what_an_api_told_goes_with_it_and_work_in_hand_ends(site: Site) -> None:

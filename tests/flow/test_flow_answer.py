@@ -75,6 +75,19 @@ def test_what_is_not_ready_in_time_is_told_where_to_ask(rig: Rig) -> None:
         assert later.json()["certificate_id"] == certificate_id.grouped(rig.certificate().certificate.id)
 
 
+def test_where_to_ask_keeps_what_the_sender_had_in_its_address(rig: Rig) -> None:
+    """Some senders prove themselves by a parameter there."""
+    with_zap(rig)
+    with rig.running():
+        rig.bridge.store.transact(lambda tx: sources.pause(tx, "zap", tx.now.replace(year=2099), "rest"))
+        type(rig.bridge.sources["zap"].connector).answer_wait = 0.0
+        body, headers = json.dumps(FIELDS).encode(), {"X-Bridge-Token": TOKEN, "Content-Type": "application/json"}
+        said = rig.request("POST", "/hooks/zap?key=a%26b&event=99", body, headers=headers).json()
+        parts = urlsplit(said["status_url"])
+        assert (parts.path, parts.query) == ("/hooks/zap", f"key=a%26b&event={said['event']}")
+        assert ask(rig, said["status_url"]).json()["status"] == "processing"
+
+
 def test_an_event_that_is_held_says_why(rig: Rig) -> None:
     with_zap(rig)
     with rig.running():

@@ -109,7 +109,7 @@ def test_an_edit_with_broken_yaml_is_reported_and_taking_it_back_ends_the_report
     live.mapping("thinkific", "extends: thinkific\ncourses:\n\t68: x\n")
     assert "thinkific-courses.yaml:3" in live.wait(lambda: mappings.problems.get("thinkific"))
     path.unlink()
-    live.wait(lambda: "cannot be read" in mappings.problems.get("thinkific", ""))
+    live.wait(lambda: "does not exist" in mappings.problems.get("thinkific", ""))
     path.write_text(working)
     live.wait(lambda: not mappings.problems)
 
@@ -282,8 +282,8 @@ def test_a_mapping_that_is_not_there_is_named_with_the_file_that_was_meant(tmp_p
     with pytest.raises(MappingError) as caught:
         read_bundle(MappingFile("north", "thinkific", tmp_path / name), shipped_mapping)
     assert str(caught.value) == (
-        f"{tmp_path / name}: the mapping of source north cannot be read: there is no such file; did you mean "
-        "school.yaml?"
+        f"{tmp_path / name} does not exist; source north names it after `mapping:`; did you mean school.yaml? The "
+        "folder holds: school.yaml."
     )
 
 

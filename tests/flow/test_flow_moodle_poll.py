@@ -111,6 +111,20 @@ def test_a_large_site_is_looked_through_in_parts_over_restarts_and_nobody_is_lef
         site.assert_loop_closed(4)
 
 
+def test_a_look_into_the_past_of_a_large_site_goes_on_until_everybody_was_looked_at(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connectors.moodle.enrolments, "LEARNERS_A_POLL", 1)
+    site.set("poll", {"courses": ["2", "3"]})
+    site.set("since", None)
+    with site.running():
+        assert "Not everything was looked at yet" in site.command("poll", "moodle")
+        listed = site.command("past", "moodle", "--since", "2026-11-22")
+        assert "José O'Brien & Sons" in listed
+        assert "Xiaolong Li" in listed
+        assert "not whole" not in listed
+
+
 # -- beside a plugin -----------------------------------------------------------------------------
 
 

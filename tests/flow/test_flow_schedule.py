@@ -82,7 +82,9 @@ def _heard(site: Site, ago: timedelta) -> None:
 
     def write(tx: Any) -> None:
         at = tx.now - ago
-        tx.connection.execute(update(tables.sources).values(last_request_at=at, last_event_at=at, since=at))
+        tx.connection.execute(
+            update(tables.sources).values(last_request_at=at, last_event_at=at, since=at, added_at=at)
+        )
 
     site.transact(write)
 
@@ -121,6 +123,20 @@ def test_silence_raises_the_alarm_once_a_day_for_all_nodes_and_ends_when_the_sou
     _heard(site, timedelta(days=9))
     schedule.alarm()
     assert _alarms(site, caplog) == (3, 3)
+
+
+def test_a_source_that_is_new_has_its_time_whatever_its_start_line(
+    harbour: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    schedule = _schedule(harbour, quiet=timedelta(days=7))
+    _heard(harbour, timedelta(days=900))
+
+    def add(tx: Any) -> None:
+        tx.connection.execute(update(tables.sources).values(last_request_at=None, last_event_at=None, added_at=tx.now))
+
+    harbour.transact(add)
+    schedule.alarm()
+    assert _alarms(harbour, caplog) == (0, 0)
 
 
 def test_the_alarm_is_seen_in_the_list_and_by_doctor(site: Site) -> None:

@@ -90,9 +90,9 @@ def test_while_the_configuration_cannot_be_read_the_secrets_stay_and_that_is_tol
     good = path.read_text()
     looks: list[int] = []
     path.write_text(good + "nonsense: [\n")
-    replace_secret(keys / "signing.key", NEW)
     told = "the configuration on disk cannot be read"
     site.rig.wait(lambda: told in caplog.text)
+    replace_secret(keys / "signing.key", NEW)
     site.rig.wait(lambda: looks.append(1) or len(looks) > 40)
     assert caplog.text.count(told) == 1
     assert (status(site, NEW, 1), status(site, SIGNING_SECRET, 2)) == (401, 200)

@@ -298,6 +298,31 @@ def test_a_sweep_keeps_within_its_budget_and_goes_on_the_next_day_after_a_restar
         assert school.row().cursor["cursor"]["swept"].startswith("2026-11-23")
 
 
+def test_a_look_into_the_past_says_where_the_budget_ended_before_the_list(school: School) -> None:
+    vendor = school.vendor.school
+    for course in range(400001, 400014):
+        vendor.add(TeachableCourse(course, f"Course {course}"))
+        vendor.enrol(MARIA, course, school.clock.ago(days=300))
+    completes_unheard(school, MARIA, course=400001, days=200)
+    completes_unheard(school, MARIA, course=400013, days=200)
+    school.set("since", "2026-11-20")
+    school.set("calls_per_day", 10)
+    looking = ("past", "teachable", "--since", "2025-11-01")
+    with school.running():
+        said = school.command(*looking)
+        assert "Course 400001" in said
+        assert "Course 400013" not in said
+        assert "This list is not whole: teachable may make no more requests today" in said
+        # A poll says so, too, and goes on the next day.
+        assert "Not everything was looked at yet" in school.command("poll", "teachable")
+    school.set("calls_per_day", 40)
+    with school.running():
+        said = school.command(*looking)
+        assert "Course 400013" in said
+        assert "not whole" not in said
+        assert "Not everything" not in school.command("poll", "teachable")
+
+
 def test_case_15_a_pager_that_claims_zero_rows_is_not_believed(school: School) -> None:
     vendor = school.vendor.school
     school.vendor.totals_are_zero = True

@@ -57,6 +57,12 @@ def test_takes_nothing_but_post(web: Client, bench: Bench, method: str, path: st
     assert bench.received == []
 
 
+def test_whoever_opens_the_address_in_a_browser_is_told_what_it_is_for(web: Client) -> None:
+    assert (
+        b"This address is there for the platform, which sends to it (POST)." in web.request("GET", "/hooks/school").body
+    )
+
+
 @pytest.mark.parametrize("typed", ["", "x", "-1", "1.5", "٣", "9" * 19, "1;drop"])
 def test_a_question_about_an_event_needs_its_number(web: Client, bench: Bench, typed: str) -> None:
     assert web.request("GET", f"/hooks/school/secret-token?event={quote(typed)}").status == 405

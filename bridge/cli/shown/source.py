@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from rich.text import Text
 
@@ -103,10 +103,10 @@ def _present(row: SourceRow, now: datetime) -> SourceRow:
 
 def webhook_url(public_url: str, name: str, connector: Connector[Any], *, hidden: bool = True) -> str:
     """Returns where this source's webhooks go; a token in the address is shown as *** unless it is not `hidden`."""
-    # What the connector does to a sample tells whether its address ends in a token.
-    token = connector.sign(b"{}", {}, datetime.now(UTC)).path_token
+    token, parameters = connector.address_secrets()
     end = "" if token is None else "/***" if hidden else f"/{quote(token, safe='')}"
-    return f"{public_url.rstrip('/')}/hooks/{name}{end}"
+    behind = "&".join(f"{key}=***" for key in parameters) if hidden else urlencode(parameters)
+    return f"{public_url.rstrip('/')}/hooks/{name}{end}{'?' if behind else ''}{behind}"
 
 
 def as_json(one: ShownSource) -> JsonObject:

@@ -87,9 +87,17 @@ class DeclaredConnector(Connector[ConnectorSettings]):
             proof.sign(self.declaration.webhook.proof, draft, self.settings)
         return SignedRequest(draft.body, draft.headers, draft.path_token, draft.query)
 
+    def address_secrets(self) -> tuple[str | None, Mapping[str, str]]:
+        # A sample cannot be signed where only the vendor has the key; the address is known all the same.
+        webhook = self.declaration.webhook
+        return proof.address_secrets(webhook.proof, self.settings) if webhook else (None, {})
+
     def reply(self, received: Received) -> Reply:
         webhook = self.declaration.webhook
         return (webhook.reply.answer(received) if webhook else None) or super().reply(received)
+
+    def enriches(self) -> bool:
+        return self.declaration.fetch is not None
 
     def enrich(self, event: SourceEvent, api: ApiClient) -> SourceEvent:
         fetch, data = self.declaration.fetch, event.data

@@ -9,7 +9,6 @@ from pydantic import Field
 from bridge.core.connector import ApiClient
 from bridge.core.declared.asking import Follow
 from bridge.core.declared.texts import JsonTree, Scope, Test, Unclear
-from bridge.core.declared.words import event_words
 from bridge.core.errors import HeldError, PermanentError, UnconfirmedError
 from bridge.core.models import SourceEvent
 from bridge.core.section import Section
@@ -44,7 +43,7 @@ class Fetch(Section):
         Raises UnconfirmedError while it does not confirm the event, HeldError where the event lacks what is needed to
         ask, and what the client raises.
         """
-        scope: Scope = {"data": event.data, "event": event_words(event), "settings": settings}
+        scope: Scope = {"data": event.data, "event": event.words(), "settings": settings}
         try:
             answer = self.request.send(api, scope)
         except Unclear as unclear:

@@ -11,12 +11,13 @@ from pydantic import Field, field_validator
 
 from bridge.core.declared.addresses import Address, WebAddress
 from bridge.core.declared.keys import KeyRing
-from bridge.core.declared.proofs import Draft, ProofKind, authorization
+from bridge.core.declared.proofs import Draft, ProofKind
 from bridge.core.declared.settings import Fields, visible
 from bridge.core.declared.signed import Duration
 from bridge.core.declared.texts import Test, Unclear, Words, line
 from bridge.core.errors import PayloadError, PermanentError, SignatureError, UnavailableError
 from bridge.core.expressions import Expression, Text
+from bridge.core.headers import authorization
 from bridge.core.models import InboundRequest
 from bridge.core.payload import MAX_BYTES, read_object
 from bridge.core.section import Section
@@ -84,7 +85,10 @@ class JwtProof(ProofKind):
                 )
 
     def sign(self, draft: Draft, settings: Any) -> None:
-        raise PermanentError("Only the vendor has the key that signs these requests; none can be made here.")
+        raise PermanentError(
+            "Only the vendor has the key that signs these requests, so no sample of them can be sent. `certbridge try "
+            "SOURCE FILE` shows what would become of one."
+        )
 
     def _token(self, request: InboundRequest) -> str:
         if self.place == "authorization":

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import Any
 
 from pydantic import Field, SecretStr
 
 from bridge.core.declared.keys import KeyRing
-from bridge.core.declared.proofs import Draft, ProofKind, authorization
+from bridge.core.declared.proofs import Draft, ProofKind
 from bridge.core.declared.settings import Fields, SettingName, secret_fields, secrets_of
 from bridge.core.errors import SignatureError
+from bridge.core.headers import authorization, basic, basic_login
 from bridge.core.models import InboundRequest
 from bridge.core.signatures import verify_token
 
@@ -40,14 +39,12 @@ class BasicProof(ProofKind):
             SecretStr(f"{name}:{secret.get_secret_value()}") if secret else None
             for secret in secrets_of(settings, self.password)
         ]
-        presented = authorization(request.headers, "basic")
-        try:
-            login = base64.b64decode(presented or "", validate=True).decode("utf-8")
-        except (binascii.Error, ValueError):
-            raise SignatureError("The header Authorization holds no login that could be read.") from None
+        login = basic_login(request.headers)
+        if login is None and authorization(request.headers, "basic"):
+            raise SignatureError("The header Authorization holds no login that could be read.")
         verify_token(login, accepted, what="the login in the header Authorization")
 
     def sign(self, draft: Draft, settings: Any) -> None:
         secret: SecretStr = getattr(settings, self.password)
         login = f"{getattr(settings, self.username)}:{secret.get_secret_value()}"
-        draft.set_header("Authorization", "Basic " + base64.b64encode(login.encode()).decode("ascii"))
+        draft.set_header("Authorization", basic(login))

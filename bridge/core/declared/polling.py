@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urljoin
 
+from bridge.core.answers import moment
 from bridge.core.connector import ApiClient, Page
-from bridge.core.dates import read_iso
 from bridge.core.declared.addresses import host_of
 from bridge.core.declared.events import Cutter, marked_as_test, shaped, type_of
 from bridge.core.declared.listing import Listing, Poll
@@ -38,8 +38,8 @@ class Polling:
         """Yields the events of each page. Raises TemporaryError, PermanentError."""
         going = cursor.get("going")
         state: JsonObject = going if isinstance(going, dict) else {"page": None, "began": self.now.isoformat()}
-        since = _time(state.get("since") or cursor.get("since")) or since
-        began = _time(state.get("began")) or self.now
+        since = moment(state.get("since") or cursor.get("since")) or since
+        began = moment(state.get("began")) or self.now
         around = {"settings": self.cutter.settings, "since": since, "now": self.now}
         turning = _Turning(self.words, self.api, self.base_url, around, state.get("page"))
         for number in range(turning.most):
@@ -51,7 +51,8 @@ class Polling:
                 yield Page(events, {"since": (began - self.words.overlap).isoformat()})
                 return
             going_on = {"page": turning.page, "since": since.isoformat(), "began": began.isoformat()}
-            yield Page(events, {"since": since.isoformat(), "going": going_on})
+            more = number == turning.most - 1
+            yield Page(events, {"since": since.isoformat(), "going": going_on}, more)
 
     def _inner(self, items: list[Any], answer: object, around: Scope) -> Iterator[Scope]:
         """Yields each item with what stands around it, asking once more for each where the declaration says so."""
@@ -176,11 +177,3 @@ def _surely(test: Any, scope: Scope) -> bool:
         return bool(test.surely(scope))
     except Unclear:
         return False
-
-
-def _time(value: object) -> datetime | None:
-    try:
-        found = read_iso(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
-    return found if isinstance(found, datetime) else None

@@ -124,6 +124,14 @@ def sign(proofs: Proofs, draft: Draft, settings: Any) -> None:
             kind.sign(draft, settings)
 
 
+def address_secrets(proofs: Proofs, settings: Any) -> tuple[str | None, dict[str, str]]:
+    """Returns the secret last part of the webhook address (None: it has none), and its secret parameters."""
+    kinds = [kind for proof in proofs for kind in _set_up(proof, settings)[:1]]
+    parts = [kind.secret(settings) for kind in kinds if isinstance(kind, UrlTokenProof)]
+    parameters = {kind.name: kind.secret(settings) for kind in kinds if isinstance(kind, QueryProof)}
+    return next(iter(parts), None), parameters
+
+
 def _set_up(proof: Proof, settings: Any) -> list[ProofKind]:
     return [kind for kind in proof.kinds() if kind.configured(settings)]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr
 
 from bridge.core.declared.keys import KeyRing
 from bridge.core.declared.settings import Fields, SettingName, secret_fields, secrets_of
+from bridge.core.headers import authorization, with_header
 from bridge.core.models import InboundRequest
 from bridge.core.section import Section
 from bridge.core.signatures import verify_token
@@ -31,12 +32,10 @@ class Draft:
 
     def set_header(self, name: str, value: str) -> None:
         """Puts a header in place of one of the same name, whatever its capitals."""
-        for known in [known for known in self.headers if known.lower() == name.lower()]:
-            del self.headers[known]
-        self.headers[name] = value
+        self.headers = with_header(self.headers, name, value)
 
 
-class ProofKind(Section):
+class ProofKind(Section, ABC):
     """One way to prove a request; the settings it needs are made from it."""
 
     words: ClassVar[str]
@@ -44,9 +43,9 @@ class ProofKind(Section):
 
     optional: bool = Field(default=False, description="true: asked for only where its setting is set.")
 
+    @abstractmethod
     def fields(self, *, required: bool) -> Fields:
         """Returns the settings that this proof needs."""
-        raise NotImplementedError
 
     def configured(self, settings: Any) -> bool:
         """Tells whether this source asks for this proof."""
@@ -56,13 +55,13 @@ class ProofKind(Section):
         """Returns the names of the settings without which this proof cannot be given."""
         return [name for name in self.fields(required=False) if not name.startswith("previous_")]
 
+    @abstractmethod
     def verify(self, request: InboundRequest, settings: Any, keys: KeyRing) -> None:
         """Raises SignatureError unless the request gives this proof."""
-        raise NotImplementedError
 
+    @abstractmethod
     def sign(self, draft: Draft, settings: Any) -> None:
         """Makes a sample give this proof."""
-        raise NotImplementedError
 
 
 class TokenProof(ProofKind):
@@ -80,9 +79,9 @@ class TokenProof(ProofKind):
         presented, what = self.presented(request)
         verify_token(presented, [self.trimmed(one) for one in secrets_of(settings, self.setting)], what=what)
 
+    @abstractmethod
     def presented(self, request: InboundRequest) -> tuple[str | None, str]:
         """Returns the token that came, and what the place is called."""
-        raise NotImplementedError
 
     def trimmed(self, secret: SecretStr | None) -> SecretStr | None:
         """Returns the secret without what is not part of it."""
@@ -100,7 +99,7 @@ class HeaderProof(TokenProof):
     words = "shared token in a header"
     about = "The value that the sender puts into its header."
 
-    name: str = Field(pattern=HEADER, description="The header.")
+    name: str = Field(pattern=HEADER, description="The name of the header, such as X-Webhook-Token.")
     prefix: str = Field(default="", max_length=40, description='What stands before the value, such as "v1=".')
     setting: SettingName = Field(default="header_token", description="The setting that holds the value.")
 
@@ -161,12 +160,6 @@ class QueryProof(TokenProof):
 
     def sign(self, draft: Draft, settings: Any) -> None:
         draft.query[self.name] = self.secret(settings)
-
-
-def authorization(headers: Mapping[str, str], scheme: str) -> str | None:
-    """Returns what stands behind the scheme in the header Authorization, or None."""
-    found, _, rest = headers.get("authorization", "").strip().partition(" ")
-    return rest.strip() if found.lower() == scheme and rest.strip() else None
 
 
 def without_prefix(value: str, prefix: str) -> str:

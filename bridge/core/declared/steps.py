@@ -11,7 +11,7 @@ from bridge.core.connector import ApiClient, Memo, Receipt, Step
 from bridge.core.declared.asking import Ask
 from bridge.core.declared.settings import SETTING
 from bridge.core.declared.texts import Formula, Scope, Test, Unclear, Words, line
-from bridge.core.declared.words import certificate_words, event_words
+from bridge.core.declared.words import certificate_words
 from bridge.core.errors import PermanentError, TemporaryError
 from bridge.core.models import Certificate, SourceEvent
 from bridge.core.section import Section
@@ -89,7 +89,7 @@ class WriteStep(Section):
         """Returns the step for a certificate, or None where there is nothing to do."""
         if certificate.state not in self.when:
             return None
-        words = {"event": event_words(event), "data": event.data, "settings": settings}
+        words = {"event": event.words(), "data": event.data, "settings": settings}
         scope: Scope = {**words, "certificate": certificate_words(certificate)}
         target: dict[str, str] = {}
         for name, text in self.target.items():

@@ -1,21 +1,9 @@
-"""What `event` and `certificate` mean in the texts of a declaration."""
+"""What `certificate` means in the texts of a declaration."""
 
 from __future__ import annotations
 
 from bridge.core import certificate_id
-from bridge.core.models import Certificate, SourceEvent
-
-
-def event_words(event: SourceEvent) -> dict[str, object]:
-    """Returns what `event` means in a text."""
-    return {
-        "id": event.event_id,
-        "type": event.event_type,
-        "subject": event.subject,
-        "course": event.course,
-        "keys": list(event.keys),
-        "occurred_at": event.occurred_at,
-    }
+from bridge.core.models import Certificate
 
 
 def certificate_words(certificate: Certificate) -> dict[str, object]:

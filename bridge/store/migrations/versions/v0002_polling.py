@@ -1,4 +1,4 @@
-"""What polling needs: the keys of events without a certificate, and how many certificates were issued of late."""
+"""What polling needs: keys of events without a certificate, how many were issued of late, when a source was added."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ revision = "0002"
 down_revision = "0001"
 
 # Written out rather than imported: a revision must stay what it was when the code moves on.
+INSTANT = sa.DateTime(timezone=True).with_variant(sa.Text(), "sqlite")
 ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    """Adds the table and the index, and notes the events that are there: no poll shall bring in what was cancelled."""
+    """Adds them, and notes the events that are there: no poll shall bring in what was cancelled."""
     op.create_table(
         "event_keys",
         sa.Column("source", sa.Text(), nullable=False),
@@ -30,11 +31,13 @@ def upgrade() -> None:
     )
     op.create_index("ix_event_keys_inbox_id", "event_keys", ["inbox_id"])
     op.create_index("ix_certificates_issued_at", "certificates", ["issued_at"])
+    op.add_column("sources", sa.Column("added_at", INSTANT, nullable=True))
     _note_events(op.get_bind())
 
 
 def downgrade() -> None:
     """Removes them."""
+    op.drop_column("sources", "added_at")
     op.drop_index("ix_certificates_issued_at", "certificates")
     op.drop_table("event_keys")
 
