@@ -286,7 +286,7 @@ def test_a_long_replay_takes_all_shows_how_far_it_is_and_lists_what_needs_a_pers
     monkeypatch.setattr(replaying, "SHOWN", 5)
     shown = io.StringIO()
     screen = Console(file=shown, force_terminal=True, width=90, _environ={"TERM": "xterm"})
-    monkeypatch.setattr(replaying, "_stderr", lambda: screen)
+    monkeypatch.setattr(replaying, "stderr_console", lambda: screen)
     for number in range(replaying.LONG):
         school.arrives(completed("X", "", user=2000 + number, event=f"e-{number}"), work=False)
     assert school.certbridge("events", "replay", "1").exit_code == 0
