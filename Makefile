@@ -31,7 +31,7 @@ check: $(VENV)/.test ## Formatting, lint, types and import contracts
 	$(BIN)/lint-imports
 
 test: check ## Everything that must hold: checks, then the suite
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 4 --dist loadfile
 
 format: $(VENV)/.test ## Lay the code out
 	$(BIN)/ruff check --fix .

@@ -14,6 +14,7 @@ from flow.rig import Rig, build
 from vendors.plain_api import PlainApi
 
 import bridge.app
+import bridge.flow.work
 from bridge.issuing.renderer import Renderer
 
 __all__ = ["live", "rig"]
@@ -29,6 +30,12 @@ def renderer() -> Iterator[Renderer]:
 @pytest.fixture(autouse=True)
 def _lent_renderer(monkeypatch: pytest.MonkeyPatch, renderer: Renderer) -> None:
     monkeypatch.setattr(bridge.app, "_renderer", lambda config: Lent(renderer))
+
+
+@pytest.fixture(autouse=True)
+def _look_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command beside a bridge waits until that looks; tests/crash and tests/cli keep the second it really takes."""
+    monkeypatch.setattr(bridge.flow.work, "PAUSE", 0.2)
 
 
 @pytest.fixture(autouse=True)

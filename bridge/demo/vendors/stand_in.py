@@ -133,7 +133,7 @@ class StandIn(ABC):
     def __enter__(self) -> Self:
         self._server = _Server(self)
         self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name=self.title, daemon=True
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, name=self.title, daemon=True
         )
         self._thread.start()
         return self
@@ -193,6 +193,8 @@ class _Handler(BaseHTTPRequestHandler):
     server_version = "Apache"
     sys_version = ""
     timeout = 60
+    # Head and body go out at once: else each answer waits 40 ms for the other side's delayed acknowledgement.
+    disable_nagle_algorithm = True
     server: _Server
 
     def setup(self) -> None:
