@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from bridge.app import mapping_files, mapping_texts, read_config
 from bridge.config import Config, SourceConfig, live_refusals, mappings_to_extend, shipped_mapping
 from bridge.config.declared import mappings_folder
+from bridge.config.forms import is_public_host
 from bridge.core import document
-from bridge.core.errors import ConfigError, MappingError, Problem
+from bridge.core.errors import ConfigError, MappingError, Mark, Problem
 from bridge.core.mapping import CourseListing
 from bridge.core.mapping import Mapping as CompiledMapping
 from bridge.core.wording import suggestion
@@ -46,7 +48,7 @@ def compiled(config: Config, source: str) -> CompiledMapping:
 def problems(path: Path, environ: Mapping[str, str]) -> list[Problem]:
     """Returns every problem of configuration, mappings and templates at once; empty when all is well."""
     found: list[Problem] = []
-    templates: set[str] = {"classic"}
+    templates: dict[str, Mark | None] = {"classic": None}
     folder = path.parent / "templates"
     try:
         config = read_config(path, environ)
@@ -57,14 +59,15 @@ def problems(path: Path, environ: Mapping[str, str]) -> list[Problem]:
         files = _guessed_files(path, texts)
     for file in files.values():
         try:
-            templates |= {course.template for course in read_mapping(file, texts).courses()}
+            templates |= read_mapping(file, texts).templates()
         except MappingError as error:
             found += error.problems
-    for name in sorted(templates):
+    for name, mark in sorted(templates.items()):
         try:
             found += check_template(load_template(name, folder))
         except ConfigError as error:
-            found += error.problems
+            # What is wrong with a template's name or folder is mended where it is named.
+            found += [replace(one, mark=one.mark or mark) for one in error.problems]
     # What is wrong in a declaration is wrong for the configuration and for the mapping.
     return list(dict.fromkeys(found))
 
@@ -118,6 +121,7 @@ def _warnings(
     if not courses:
         yield f"{source.name}: no course is listed, and courses that are not listed are not issued: {mapping.name}."
     yield from _never_sent(config, source, mapping)
+    yield from _unencrypted(source)
     for course in courses:
         yield from _missing_fields(config, source, course)
 
@@ -130,6 +134,16 @@ def _never_sent(config: Config, source: SourceConfig, mapping: CompiledMapping) 
             f'{source.name}: the entry "{name}" under events never applies, because {connector.title} sends no such '
             f"event{advice} ({mapping.name})"
         )
+
+
+def _unencrypted(source: SourceConfig) -> Iterator[str]:
+    for setting, value in source.settings:
+        parts = urlsplit(value) if isinstance(value, str) and value.startswith("http://") else None
+        if parts is not None and is_public_host(parts.hostname or ""):
+            yield (
+                f"{source.name}: {setting} begins with http://, so keys and learners' data would travel through the "
+                "internet for everybody to read. Write https:// if the platform has it."
+            )
 
 
 def _missing_fields(config: Config, source: SourceConfig, course: CourseListing) -> Iterator[str]:

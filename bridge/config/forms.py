@@ -68,10 +68,12 @@ def web_address(text: str) -> str:
 
 def is_public_https(url: str) -> bool:
     """Tells whether strangers may reach this address for years: https, and not this machine or an inner network."""
-    parts = urlsplit(url)
-    host = (parts.hostname or "").rstrip(".")
-    if parts.scheme != "https":
-        return False
+    return urlsplit(url).scheme == "https" and is_public_host(urlsplit(url).hostname or "")
+
+
+def is_public_host(name: str) -> bool:
+    """Tells whether a host is neither this machine nor inside an inner network, as far as its name tells."""
+    host = name.rstrip(".").lower()
     try:
         return ipaddress.ip_address(host).is_global
     except ValueError:

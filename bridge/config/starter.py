@@ -94,8 +94,8 @@ def starter(connectors: Mapping[str, type[Connector[Any]]], chosen: Sequence[str
         source = "school" if len(offered) == 1 else f"{connector.name}-school"
         blocks += [*([""] if blocks else []), *_block(source, connector)]
         files[f"mappings/{source}.yaml"] = _MAPPING.format(source=source, connector=connector.name)
-        if _own_token(connector):
-            files[_key_file(source, OWN_TOKEN)] = secrets.token_urlsafe(32) + "\n"
+        if _own_secret(connector):
+            files[_key_file(source, connector.own_secret)] = secrets.token_urlsafe(32) + "\n"
     if not chosen:
         blocks = [f"  # {line[2:]}".rstrip() for line in blocks]
     return {"config.yaml": _CONFIG.format(issuer=PLACEHOLDER_ISSUER) + "\n".join(blocks) + "\n", **files}
@@ -132,13 +132,15 @@ def _write(folder: Path, name: str, text: str) -> Path:
 
 def _block(source: str, connector: type[Connector[Any]]) -> Iterator[str]:
     yield from (f"  {source}:", f"    connector: {connector.name}", "    mode: test", f"    mapping: {source}.yaml")
-    if _own_token(connector):
-        file = _key_file(source, OWN_TOKEN)
-        yield f"    # The webhook address to enter in {connector.title} is PUBLIC_URL/hooks/{source}/TOKEN,"
-        yield "    # with the token that stands in this file:"
-        yield f"    {OWN_TOKEN}{TWIN}: {file}"
+    own = connector.own_secret if _own_secret(connector) else ""
+    if own:
+        inside = own == OWN_TOKEN
+        address = f"PUBLIC_URL/hooks/{source}{'/TOKEN' if inside else ''}"
+        yield f"    # The webhook address to enter in {connector.title} is {address},"
+        yield f"    # {'with the token' if inside else 'and the secret to send along'} that stands in this file:"
+        yield f"    {own}{TWIN}: {_key_file(source, own)}"
     for name, info in connector.Settings.model_fields.items():
-        if info.is_required() and name != OWN_TOKEN:
+        if info.is_required() and name != own:
             key = info.alias or name
             yield f"    # To be filled in: {info.description}"
             if holds_secrets(info):
@@ -147,8 +149,8 @@ def _block(source: str, connector: type[Connector[Any]]) -> Iterator[str]:
             yield f"    {key}:"
 
 
-def _own_token(connector: type[Connector[Any]]) -> bool:
-    return OWN_TOKEN in connector.Settings.model_fields
+def _own_secret(connector: type[Connector[Any]]) -> bool:
+    return connector.own_secret in connector.Settings.model_fields
 
 
 def _key_file(source: str, setting: str) -> str:

@@ -199,6 +199,8 @@ class Connector(ABC, Generic[S]):
     """The sender wants the certificate in the answer: `certificate_id`, `verify_url` and `status`."""
     answer_wait: ClassVar[float] = 0.0
     """Seconds that such an answer may wait for the certificate; the sender gives up soon after."""
+    own_secret: ClassVar[str] = "url_token"  # noqa: S105 (the name of a setting)
+    """The setting, if there is one of this name, whose secret the admin makes up; `certbridge init` makes one."""
     setup: ClassVar[str] = ""
     """What an admin does at the vendor, in a few sentences; empty where the documentation says it."""
     needs_refresh: bool = False

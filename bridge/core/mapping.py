@@ -121,6 +121,12 @@ class Mapping:
             self._listing(spec) for spec in (*specs, *([book.every] if book.other_courses.value == "issue" else []))
         ]
 
+    def templates(self) -> dict[str, Mark]:
+        """Returns each template that is named, for a course or for every course, and where."""
+        specs = (*self._book.courses.values(), self._book.every)
+        named = [line for spec in specs if (line := spec.settings.get("template")) is not None]
+        return {str(line.value): line.mark for line in reversed(named)}
+
     def _listing(self, spec: CourseSpec) -> CourseListing:
         title, template = spec.settings.get("title"), spec.settings.get("template")
         given = [name for event in self._book.events.values() for name in event.fields]

@@ -6,7 +6,7 @@ import hashlib
 import io
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from bridge.core.errors import ConfigError, Mark, Problem
+from bridge.core.wording import suggestion
 
 PAGE: Final = "certificate.html"
 TEXT_SUFFIXES: Final = (".html", ".css")
@@ -100,15 +101,20 @@ def load_template(name: str, folder: Path | None) -> TemplateBundle:
     Raises ConfigError naming the file that is missing, too large, or does not belong into a template.
     """
     _checked_name(name)
-    places: list[Traversable] = [folder] if folder else []
-    for place in [*places, _shipped()]:
+    places: list[Traversable] = [*([folder] if folder else []), _shipped()]
+    for place in places:
         if (place / name).is_dir():
             return TemplateBundle(name, _read_folder(place / name))
     where = f"in {folder} or " if folder else ""
+    near = suggestion(name, _names_in(places)) or "."
     raise ConfigError(
-        f'There is no template "{name}" {where}among the shipped ones ({", ".join(shipped_templates())}). '
+        f'There is no template "{name}" {where}among the shipped ones ({", ".join(shipped_templates())}){near} '
         f"A template is a folder with a file {PAGE}."
     )
+
+
+def _names_in(places: Iterable[Traversable]) -> list[str]:
+    return sorted({entry.name for place in places if place.is_dir() for entry in place.iterdir() if entry.is_dir()})
 
 
 def _shipped() -> Traversable:

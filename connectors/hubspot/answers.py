@@ -5,12 +5,12 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Any, Final
 
+from bridge.core.answers import answered, check_known, sections
 from bridge.core.connector import ApiResponse
-from bridge.core.errors import PayloadError, PermanentError, TemporaryError
-from bridge.core.payload import read_json
-from bridge.core.retry import check_status, retry_after
+from bridge.core.errors import TemporaryError
+from bridge.core.models import JsonObject
+from bridge.core.retry import retry_after
 
-_MAX_BYTES: Final = 8 * 1024 * 1024
 # Seconds, by the name of the limit that was reached. HubSpot documents no Retry-After for them. The day ends at the
 # account's midnight, which the answer does not tell: an hour costs 24 refusals a day at most.
 _WAITS: Final = MappingProxyType({"DAILY": 3600.0, "TEN_SECONDLY_ROLLING": 10.0, "SECONDLY": 1.0})
@@ -45,17 +45,18 @@ def check(response: ApiResponse) -> None:
         why = "is locked" if status == 423 else "is being moved by HubSpot"
         wait = retry_after(response.headers) or _LOCKED_WAIT
         raise TemporaryError(f"The record or account {why} for a while.", code=f"http_{status}", retry_after=wait)
-    if status in _PERMANENT:
-        said = complaint(response)
-        text = f"{_PERMANENT[status]}: {said}" if said else f"{_PERMANENT[status]}."
-        raise PermanentError(text, code=f"http_{status}")
-    check_status(status, response.headers)
+    check_known(response, _PERMANENT, lambda _: complaint(response))
+
+
+def read(response: ApiResponse) -> JsonObject:
+    """Returns the object in an answer. Raises TemporaryError when there is none."""
+    return answered(response, "HubSpot")
 
 
 def complaint(response: ApiResponse) -> str:
     """Returns HubSpot's words; every field of its errors may be missing."""
     fields = _fields(response)
-    told = [str(error["message"]) for error in objects(fields.get("errors")) if error.get("message")]
+    told = [str(error["message"]) for error in sections(fields.get("errors")) if error.get("message")]
     missing = _named(fields, "requiredGranularScopes") + _named(fields, "requiredScopes")
     parts = [*dict.fromkeys(told)] or [str(fields.get("message") or "")]
     if missing:
@@ -63,17 +64,6 @@ def complaint(response: ApiResponse) -> str:
     text = " ".join(" ".join(parts).split())[:400]
     number = fields.get("correlationId")
     return f"{text} (HubSpot's correlationId {number})" if text and isinstance(number, str) else text
-
-
-def read(response: ApiResponse) -> dict[str, Any]:
-    """Returns the object in an answer. Raises TemporaryError when there is none."""
-    try:
-        answer = read_json(response.body, max_bytes=_MAX_BYTES, mend=True)
-    except PayloadError as error:
-        raise TemporaryError(f"HubSpot's answer cannot be read. {error}", code="not_json") from error
-    if not isinstance(answer, dict):
-        raise TemporaryError("HubSpot's answer is not what it should be.", code="unexpected_answer")
-    return answer
 
 
 def _fields(response: ApiResponse) -> dict[str, Any]:
@@ -85,11 +75,6 @@ def _fields(response: ApiResponse) -> dict[str, Any]:
 
 def _named(fields: dict[str, Any], name: str) -> list[str]:
     """Returns a list of names from the context of the error or of its parts."""
-    contexts = [fields.get("context"), *(error.get("context") for error in objects(fields.get("errors")))]
+    contexts = [fields.get("context"), *(error.get("context") for error in sections(fields.get("errors")))]
     lists = [context.get(name) for context in contexts if isinstance(context, dict)]
     return [item for found in lists if isinstance(found, list) for item in found if isinstance(item, str)]
-
-
-def objects(value: object) -> list[dict[str, Any]]:
-    """Returns the objects in a list; an empty list for anything else."""
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
+from bridge.core.answers import sections
 from bridge.core.connector import ApiClient
 from bridge.core.errors import PermanentError
-from connectors.hubspot.answers import objects, read
+from connectors.hubspot.answers import read
 from connectors.hubspot.record import Contact, contact
 from connectors.hubspot.settings import HubSpotSettings
 from connectors.hubspot.values import identifier, plain
@@ -45,7 +46,7 @@ class Crm:
     def search(self, query: Mapping[str, Any]) -> tuple[list[Contact], bool]:
         """Returns a page of contacts, and whether there are more. Raises PermanentError, TemporaryError."""
         answer = read(self.api.request("POST", self._path("contacts", "search"), json=dict(query)))
-        found = [one for item in objects(answer.get("results")) if (one := contact(item)) is not None]
+        found = [one for item in sections(answer.get("results")) if (one := contact(item)) is not None]
         paging = answer.get("paging")
         return found, bool(found) and isinstance(paging, dict) and bool(paging.get("next"))
 
@@ -69,7 +70,7 @@ class Crm:
             return None
         asked = {"properties": ["hs_note_body"], "inputs": [{"id": note} for note in newest]}
         answer = read(self.api.request("POST", self._path("notes", "batch/read"), json=asked))
-        found = [identifier(note.get("id")) for note in objects(answer.get("results")) if mark in _body(note)]
+        found = [identifier(note.get("id")) for note in sections(answer.get("results")) if mark in _body(note)]
         return found[-1] if found else None
 
     def create_note(self, text: str, when: str, number: str) -> str | None:
@@ -108,7 +109,7 @@ def _associated(answer: Mapping[str, Any], kind: str) -> list[str]:
     associations = answer.get("associations")
     named = associations.get(kind) if isinstance(associations, dict) else None
     results = named.get("results") if isinstance(named, dict) else None
-    ids = (identifier(item.get("id")) for item in objects(results))
+    ids = (identifier(item.get("id")) for item in sections(results))
     return list(dict.fromkeys(number for number in ids if number))
 
 

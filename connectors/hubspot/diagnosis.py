@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from bridge.core.answers import sections
 from bridge.core.connector import ApiClient, CourseFound, Finding
 from bridge.core.errors import BridgeError, PermanentError
-from connectors.hubspot.answers import objects, read
+from connectors.hubspot.answers import read
 from connectors.hubspot.crm import crm
 from connectors.hubspot.settings import HubSpotSettings
 from connectors.hubspot.values import identifier, word
@@ -56,7 +57,7 @@ def courses(api: ApiClient, settings: HubSpotSettings) -> Iterator[CourseFound]:
     definition = crm(api, settings).property(name)
     if definition is None:
         raise PermanentError(_missing(name), code="no_property")
-    listed = objects(definition.get("options"))
+    listed = sections(definition.get("options"))
     if not listed:
         raise PermanentError(
             f"HubSpot has no list of courses: {name} (course_property) is no dropdown. Write what it holds under "
@@ -112,7 +113,7 @@ def _property(name: str, definition: Mapping[str, object] | None, settings: HubS
     if definition is None:
         return Finding("error", _missing(name))
     kind, subject = word(definition.get("type")), f"The contact property {name}"
-    options = [str(one.get("value")) for one in objects(definition.get("options"))]
+    options = [str(one.get("value")) for one in sections(definition.get("options"))]
     if name in settings.written:
         wanted, fitting = _WRITTEN_DATE if name == settings.write_back.issued_property else _WRITTEN_TEXT
         if kind and kind not in fitting:

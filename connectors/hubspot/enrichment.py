@@ -10,9 +10,9 @@ from bridge.core.errors import HeldError, PermanentError
 from bridge.core.models import SourceEvent
 from connectors.hubspot import record, values
 from connectors.hubspot.crm import Crm
-from connectors.hubspot.record import CHANGED, WORKFLOW, Completed, Contact
+from connectors.hubspot.record import CHANGED, NOT_COMPLETED, WORKFLOW, Completed, Contact
 from connectors.hubspot.settings import HubSpotSettings
-from connectors.hubspot.workflow import NOT_COMPLETED, done_from
+from connectors.hubspot.workflow import done_from
 
 _CANNOT_ASK: Final = (
     "HubSpot sent an id only, and there is no `token` to ask for the rest. Set it, then replay this event."

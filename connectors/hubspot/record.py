@@ -11,6 +11,7 @@ from connectors.hubspot import values
 from connectors.hubspot.settings import HubSpotSettings
 
 CHANGED: Final = "contact.propertyChange"
+NOT_COMPLETED: Final = "The workflow sent it, but the property that tells of completions says that it is not completed."
 WORKFLOW: Final = "workflow"
 _MOST_MERGED: Final = 50
 

@@ -2,61 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Final
-
-from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from bridge.core.address_token import OptionalUrlToken, PreviousUrlToken
 from bridge.core.answers import ServiceAddress
 from bridge.core.connector import ConnectorSettings
-from bridge.core.models import Value
-
-_PROPERTY: Final = r"^\w{1,100}$"
-
-
-def _internal_name(name: str) -> str:
-    if not re.fullmatch(_PROPERTY, name):
-        raise ValueError("is no internal name of a property: HubSpot shows that under </> beside the label")
-    return name
-
-
-Property = Annotated[str, AfterValidator(_internal_name)]
-
-
-class WriteBack(Value):
-    """What certbridge writes into HubSpot once a certificate is issued; needs `token`."""
-
-    certificate_property: str | None = Field(
-        "certificate_id",
-        pattern=_PROPERTY,
-        description="Contact property (single-line text) for the number of the latest certificate; null: none.",
-    )
-    property_by_course: dict[str, Property] = Field(
-        {}, description="Other properties by course, so that a contact's certificates do not overwrite each other."
-    )
-    url_property: str | None = Field(
-        None,
-        pattern=_PROPERTY,
-        examples=["certificate_url"],
-        description="Contact property (single-line text) for the certificate's link.",
-    )
-    issued_property: str | None = Field(
-        None,
-        pattern=_PROPERTY,
-        examples=["certificate_issued_on"],
-        description="Contact property (date) for the day on which it was issued.",
-    )
-    note: bool = Field(True, description="A note on the contact's timeline with number, course and link.")
-    event: str | None = Field(
-        None,
-        pattern=r"^pe\d+_\w{1,100}$",
-        examples=["pe50100100_certificate_issued"],
-        description="Full name of a custom event to send (HubSpot Enterprise).",
-    )
-    event_property: str = Field(
-        "certificate_id", pattern=_PROPERTY, description="Property of that event that receives the number."
-    )
+from connectors.hubspot.written import PROPERTY, Property, WriteBack
 
 
 class HubSpotSettings(ConnectorSettings):
@@ -94,7 +45,7 @@ class HubSpotSettings(ConnectorSettings):
     )
     completed_property: str | None = Field(
         None,
-        pattern=_PROPERTY,
+        pattern=PROPERTY,
         examples=["course_completed_at"],
         description="Internal name of the contact property that is filled when a course is completed: a date, "
         "a date with time, a checkbox, or a status (see `completed_value`).",
@@ -104,13 +55,13 @@ class HubSpotSettings(ConnectorSettings):
     )
     completed_at_property: str | None = Field(
         None,
-        pattern=_PROPERTY,
+        pattern=PROPERTY,
         examples=["course_completed_on"],
         description="Contact property with the date, where `completed_property` is a checkbox or a status.",
     )
     course_property: str | None = Field(
         None,
-        pattern=_PROPERTY,
+        pattern=PROPERTY,
         examples=["course_name"],
         description="Contact property that names the course; what it holds is the course in the mapping.",
     )
@@ -123,7 +74,7 @@ class HubSpotSettings(ConnectorSettings):
         None, min_length=1, examples=["fire-safety"], description="The course where HubSpot names none."
     )
     score_property: str | None = Field(
-        None, pattern=_PROPERTY, examples=["course_score"], description="Contact property with the grade."
+        None, pattern=PROPERTY, examples=["course_score"], description="Contact property with the grade."
     )
     properties: tuple[Property, ...] = Field(
         (), examples=[["company"]], description="More contact properties that your mapping uses (data.properties)."

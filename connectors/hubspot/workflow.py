@@ -2,47 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import Any, Final
 
 from bridge.core.errors import PayloadError
 from bridge.core.models import JsonObject, SourceEvent
 from connectors.hubspot import record, values
-from connectors.hubspot.record import WORKFLOW, Completed, Contact
+from connectors.hubspot.own_body import event_id, flat, named
+from connectors.hubspot.record import NOT_COMPLETED, WORKFLOW, Completed, Contact
 from connectors.hubspot.settings import HubSpotSettings
 
-NOT_COMPLETED: Final = "The workflow sent it, but the property that tells of completions says that it is not completed."
 _DEAL: Final = "0-3"
 _CONTACT: Final = "0-1"
 _OF_CONTACTS: Final = frozenset({"email", "firstname", "lastname"})
-# Our word -> what people call it in a body of their own, written without signs and capitals. The plain "Record ID"
-# (hs_object_id) is none of them: in a workflow about deals it is the deal's.
-_NAMES: Final = MappingProxyType(
-    {
-        "id": ("contactid", "contactrecordid", "vid"),
-        "email": ("email", "emailaddress", "mail"),
-        "firstname": ("firstname", "givenname"),
-        "lastname": ("lastname", "surname", "familyname"),
-        "name": ("name", "fullname", "learner"),
-        "hs_language": ("language", "locale", "hslanguage", "preferredlanguage"),
-        "course": ("courseid", "courseslug", "coursecode", "course", "coursename", "coursetitle"),
-        "title": ("coursetitle", "coursename", "course"),
-        "completed_at": (
-            "completedat",
-            "completedon",
-            "coursecompletedat",
-            "completiondate",
-            "datecompleted",
-            "completed",
-        ),
-        "score": ("score", "grade", "coursescore"),
-        "portal": ("portalid", "hubid"),
-    }
-)
 
 
 def cut(body: JsonObject, settings: HubSpotSettings) -> list[SourceEvent]:
@@ -50,12 +22,12 @@ def cut(body: JsonObject, settings: HubSpotSettings) -> list[SourceEvent]:
 
     That the workflow sent it means: completed. So it needs no property that says when; then the time it came counts.
     """
-    portal = values.identifier(_first(body, ("portal-id", "portalId"))) or values.identifier(_named(body, "portal"))
+    portal = values.identifier(_first(body, ("portal-id", "portalId"))) or values.identifier(named(body, "portal"))
     if settings.portal_id and portal and portal != settings.portal_id:
         reason = f"This is about the HubSpot account {portal}, not the one set here."
-        return [SourceEvent(event_id=_id(body), event_type=WORKFLOW, skip=reason)]
+        return [SourceEvent(event_id=event_id(body), event_type=WORKFLOW, skip=reason)]
     if not isinstance(body.get("properties"), dict):
-        return [_flat(body, settings)]
+        return [flat(body, settings)]
     if _is_deal(body):
         return [_deal(body)]
     if not _is_contact(body):
@@ -85,28 +57,11 @@ def _contact(body: JsonObject, settings: HubSpotSettings) -> list[SourceEvent]:
     properties = record.kept(found.properties, settings.read_properties)
     if settings.courses:
         named = list(record.completions(found, settings))
-        return [record.event(_id(body, name), WORKFLOW, found, done, properties) for name, done in named]
+        return [record.event(event_id(body, name), WORKFLOW, found, done, properties) for name, done in named]
     done = done_from(found, settings)
     if done is None:
-        return [SourceEvent(event_id=_id(body), event_type=WORKFLOW, subject=found.id, skip=NOT_COMPLETED)]
-    return [record.event(_id(body), WORKFLOW, found, done, properties)]
-
-
-def _flat(body: JsonObject, settings: HubSpotSettings) -> SourceEvent:
-    fields = {name: plain for name, value in body.items() if (plain := values.plain(value)) is not None}
-    own = {word: _named(fields, word) for word in ("email", "firstname", "lastname", "name", "hs_language")}
-    who = Contact(values.identifier(_named(fields, "id")) or "", (), own, frozenset())
-    course = _setting(fields, settings.course_property) or _named(fields, "course") or settings.course
-    title = _setting(fields, settings.course_property) or _named(fields, "title") or course
-    dated = _setting(fields, settings.completed_at_property) or _setting(fields, settings.completed_property)
-    value = values.moment(dated or _named(fields, "completed_at"))
-    at = values.completed_at(value, None, None)
-    score = _setting(fields, settings.score_property) or _named(fields, "score")
-    if not (who.id or who.text("email") or course):
-        raise PayloadError("The body names no learner (email or contact_id) and no course.")
-    if value is not None and not values.completed(value, None):
-        return SourceEvent(event_id=_id(body), event_type=WORKFLOW, subject=who.id or None, skip=NOT_COMPLETED)
-    return record.event(_id(body), WORKFLOW, who, Completed(course, title, at, at or "", score), fields)
+        return [SourceEvent(event_id=event_id(body), event_type=WORKFLOW, subject=found.id, skip=NOT_COMPLETED)]
+    return [record.event(event_id(body), WORKFLOW, found, done, properties)]
 
 
 def _deal(body: JsonObject) -> SourceEvent:
@@ -119,7 +74,7 @@ def _deal(body: JsonObject) -> SourceEvent:
     contacts = [number for one in _list(listed) if (number := values.identifier(one))]
     properties = record.kept(found.properties, ())
     data = {"deal": {"id": found.id, "contacts": contacts, "properties": properties}}
-    return SourceEvent(event_id=_id(body), event_type=WORKFLOW, data=data)
+    return SourceEvent(event_id=event_id(body), event_type=WORKFLOW, data=data)
 
 
 def _is_deal(body: JsonObject) -> bool:
@@ -132,25 +87,9 @@ def _is_contact(body: JsonObject) -> bool:
     return sure or bool(_OF_CONTACTS & body["properties"].keys())
 
 
-def _named(fields: Mapping[str, Any], our_word: str) -> str | None:
-    """Returns the first value that is called by one of the names people use for our word."""
-    tidy = {re.sub(r"[^a-z]", "", name.lower()): value for name, value in fields.items()}
-    return next((found for name in _NAMES[our_word] if (found := values.word(tidy.get(name)))), None)
-
-
-def _setting(fields: Mapping[str, Any], name: str | None) -> str | None:
-    return values.word(fields.get(name)) if name else None
-
-
 def _first(fields: Mapping[str, Any], names: Sequence[str]) -> object:
     return next((fields[name] for name in names if name in fields), None)
 
 
 def _list(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
-
-
-def _id(body: JsonObject, name: str = "") -> str:
-    """Returns the hash of the body: HubSpot gives these webhooks no number, and repeats them byte by byte."""
-    digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
-    return f"{WORKFLOW}:{digest}{':' if name else ''}{name}"

@@ -6,11 +6,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final, Literal
 
+from bridge.core.answers import sections
 from bridge.core.connector import ApiClient, Finding
 from bridge.core.errors import BridgeError
 from bridge.core.models import JsonObject
 from connectors.salesforce import ids, soql
-from connectors.salesforce.rest import Rest, objects
+from connectors.salesforce.described import fields_of, writable
+from connectors.salesforce.rest import Rest
 from connectors.salesforce.settings import SalesforceSettings
 
 _USAGE: Final = re.compile(r"api-usage=(\d{1,12})/(\d{1,12})")
@@ -78,13 +80,13 @@ def _object(settings: SalesforceSettings, rest: Rest) -> Iterator[Finding]:
         yield Finding("error", f"{settings.object}: {error}")
         return
     yield Finding("ok", f"{settings.object} and all fields of `fields` can be read.")
-    yield from _completions(settings, _fields(described))
+    yield from _completions(settings, fields_of(described))
     wanted = settings.write_back
     if wanted.learner_field is not None:
-        kinds = _kinds_of_learner(settings, _fields(described))
+        kinds = _kinds_of_learner(settings, fields_of(described))
         yield from (_in_learner(rest, kind, wanted.learner_field) for kind in kinds)
     for name in filter(None, (wanted.certificate_field, wanted.url_field)):
-        yield _writable(settings.object, _fields(described), name, "updateable")
+        yield writable(settings.object, fields_of(described), name, "updateable")
 
 
 def _completions(settings: SalesforceSettings, fields: Mapping[str, JsonObject]) -> Iterator[Finding]:
@@ -95,7 +97,7 @@ def _completions(settings: SalesforceSettings, fields: Mapping[str, JsonObject])
         yield Finding("warning", f"{settings.object}.{at} (completed_at) is of the type {kind}, which is no date.")
     status = settings.completed_field or ""
     field = fields.get(status.lower(), {})
-    known = [str(one.get("value")) for one in objects(field.get("picklistValues"))]
+    known = [str(one.get("value")) for one in sections(field.get("picklistValues"))]
     for value in settings.completed_values if known else ():
         if value not in known:
             text = f"{settings.object}.{status} has no value {value!r} (completed_values); there are:"
@@ -115,7 +117,7 @@ def _kinds_of_learner(settings: SalesforceSettings, fields: Mapping[str, JsonObj
 
 def _in_learner(rest: Rest, kind: str, name: str) -> Finding:
     try:
-        return _writable(kind, _fields(rest.get(f"/sobjects/{kind}/describe")), name, "updateable")
+        return writable(kind, fields_of(rest.get(f"/sobjects/{kind}/describe")), name, "updateable")
     except BridgeError as error:
         return Finding("error", f"{kind}: {error}")
 
@@ -128,25 +130,10 @@ def _task(settings: SalesforceSettings, rest: Rest) -> Iterator[Finding]:
         return
     if described.get("createable") is not True:
         yield Finding("error", "The integration user may not create tasks: give it Edit Tasks.")
-    fields, key = _fields(described), settings.write_back.task_key_field
+    fields, key = fields_of(described), settings.write_back.task_key_field
     if key is not None:
-        yield _writable("Task", fields, key, "externalId")
-    labels = [str(one.get("value")) for one in objects(fields.get("status", {}).get("picklistValues"))]
+        yield writable("Task", fields, key, "externalId")
+    labels = [str(one.get("value")) for one in sections(fields.get("status", {}).get("picklistValues"))]
     if labels and settings.write_back.task_status not in labels:
         known = ", ".join(labels[:_LISTED])
         yield Finding("error", f"No task has the status {settings.write_back.task_status!r}; there are: {known}.")
-
-
-def _fields(described: JsonObject) -> dict[str, JsonObject]:
-    return {str(one.get("name")).lower(): one for one in objects(described.get("fields"))}
-
-
-def _writable(kind: str, fields: Mapping[str, JsonObject], name: str, needed: str) -> Finding:
-    found = fields.get(name.lower())
-    if found is None:
-        text = f"{kind} has no field {name}, or the integration user may not see it. certbridge's guide has a package."
-        return Finding("error", text)
-    if found.get(needed) is not True:
-        what = "is no External ID" if needed == "externalId" else "may not be changed by the integration user"
-        return Finding("error", f"{kind}.{name} {what}.")
-    return Finding("ok", f"{kind}.{name} is there and {'is unique' if needed == 'externalId' else 'can be written'}.")

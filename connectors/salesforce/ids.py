@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Annotated, Final
+
+from pydantic import AfterValidator
 
 _SHAPE: Final = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-5]{3})?")
 _MARKS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
@@ -39,3 +41,18 @@ def _ending(body: str) -> str:
 def _recased(body: str, end: str) -> str:
     capitals = [_MARKS.index(end[place // 5]) >> place % 5 & 1 for place in range(_LENGTH)]
     return "".join(sign.upper() if capital else sign.lower() for sign, capital in zip(body, capitals, strict=True))
+
+
+def _organisations(given: tuple[str, ...]) -> tuple[str, ...]:
+    found = [normal(one) for one in given]
+    wrong = [said for said, one in zip(given, found, strict=True) if not (one and is_of(one, "00D"))]
+    if wrong:
+        raise ValueError(
+            f"must hold ids of 15 or 18 characters that begin with 00D; {wrong[0][:40]!r} is none. Copy it once "
+            "more, letter by letter with its capitals (Setup, Company Information)"
+        )
+    return tuple(one for one in found if one)
+
+
+OrganizationIds = Annotated[tuple[str, ...], AfterValidator(_organisations)]
+"""A setting with ids of organisations, in 18 characters whatever was written."""

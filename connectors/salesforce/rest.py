@@ -6,42 +6,19 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import quote
 
+from bridge.core.answers import sections
 from bridge.core.connector import ApiClient, ApiResponse
 from bridge.core.errors import PayloadError, TemporaryError
 from bridge.core.models import JsonObject
 from bridge.core.payload import read_json
+from connectors.salesforce.composite import Part, PartAnswer, call, part_answer
 
 _MAX_BYTES: Final = 16 * 1024 * 1024
 _PAGE_SIZE: Final = {"Sforce-Query-Options": "batchSize=500"}
 _MOST_PAGES: Final = 10_000
 # The next page is a path of this API at the same organisation, or it is not called.
 _NEXT: Final = re.compile(r"/services/data/v\d{2,3}\.0/query/[A-Za-z0-9_-]{1,200}")
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One call of a composite; `path` is below the version."""
-
-    name: str
-    method: str
-    path: str
-    body: JsonObject | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PartAnswer:
-    """What became of one call of a composite."""
-
-    name: str
-    status: int
-    body: object
-
-    @property
-    def failed(self) -> bool:
-        refused = isinstance(self.body, dict) and self.body.get("success") is False
-        return refused or not 200 <= self.status < 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,29 +76,14 @@ class Rest:
         One that fails undoes no other: every part is looked for before it is written again.
         https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/resources_composite_composite.htm
         """
-        calls = [_call(self.base, part) for part in parts]
+        calls = [call(self.base, part) for part in parts]
         body = {"allOrNone": False, "compositeRequest": calls}
         answer = _object(self.api.request("POST", f"{self.base}/composite", json=body))
-        found = {one.name: one for one in map(_part_answer, objects(answer.get("compositeResponse"))) if one}
+        found = {one.name: one for one in map(part_answer, sections(answer.get("compositeResponse"))) if one}
         missing = [part.name for part in parts if part.name not in found]
         if missing:
             raise TemporaryError(f"Salesforce did not say what became of {missing[0]}.", code="unexpected_answer")
         return found
-
-
-def query_path(query: str) -> str:
-    """Returns the path of a query as a part of a composite."""
-    return f"/query?q={quote(query, safe='')}"
-
-
-def objects(value: object) -> list[JsonObject]:
-    """Returns the objects in a list; an empty list for anything else."""
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def records(answer: PartAnswer) -> list[JsonObject]:
-    """Returns the records that a query as a part of a composite found."""
-    return objects(answer.body.get("records")) if isinstance(answer.body, dict) else []
 
 
 def created_id(answer: object) -> str:
@@ -135,19 +97,7 @@ def created_id(answer: object) -> str:
 def _found(answer: JsonObject) -> list[JsonObject]:
     if not isinstance(answer.get("records"), list):
         raise TemporaryError("Salesforce answered a query without records.", code="unexpected_answer")
-    return objects(answer["records"])
-
-
-def _call(base: str, part: Part) -> JsonObject:
-    call: JsonObject = {"method": part.method, "url": base + part.path, "referenceId": part.name}
-    return call if part.body is None else {**call, "body": part.body}
-
-
-def _part_answer(answer: JsonObject) -> PartAnswer | None:
-    name, status = answer.get("referenceId"), answer.get("httpStatusCode")
-    if not isinstance(name, str) or not isinstance(status, int) or isinstance(status, bool):
-        return None
-    return PartAnswer(name, status, answer.get("body"))
+    return sections(answer["records"])
 
 
 def _object(response: ApiResponse) -> JsonObject:

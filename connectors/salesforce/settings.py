@@ -21,7 +21,7 @@ class SalesforceSettings(ConnectorSettings):
         description="What is sent to this source. outbound_message: the XML of Outbound Messages; flow: the JSON of a "
         "Flow's HTTP Callout.",
     )
-    organization_ids: tuple[str, ...] = Field(
+    organization_ids: ids.OrganizationIds = Field(
         (),
         description="Ids of the organisations that may send (Setup, Company Information).",
         examples=[["00D8d000004xYzAEAU"]],
@@ -90,18 +90,6 @@ class SalesforceSettings(ConnectorSettings):
         if self.one_course is not None:
             del words["course"]
         return words if self.completed_field is None else words | {"completed": self.completed_field}
-
-    @field_validator("organization_ids")
-    @classmethod
-    def _organisations(cls, given: tuple[str, ...]) -> tuple[str, ...]:
-        found = [ids.normal(one) for one in given]
-        wrong = [said for said, one in zip(given, found, strict=True) if not (one and ids.is_of(one, "00D"))]
-        if wrong:
-            raise ValueError(
-                f"must hold ids of 15 or 18 characters that begin with 00D; {wrong[0][:40]!r} is none. Copy it once "
-                "more, letter by letter with its capitals (Setup, Company Information)"
-            )
-        return tuple(one for one in found if one)
 
     @field_validator("url")
     @classmethod

@@ -12,8 +12,9 @@ from bridge.core.errors import TemporaryError
 from bridge.core.models import Certificate, JsonObject
 from bridge.core.text import one_line
 from connectors.salesforce import ids, soql
+from connectors.salesforce.composite import Part, PartAnswer, query_path
 from connectors.salesforce.fields import WriteBack
-from connectors.salesforce.rest import Part, PartAnswer, created_id, query_path
+from connectors.salesforce.rest import created_id
 
 _SUBJECT_LENGTH: Final = 255
 _PEOPLE: Final = ("003", "00Q")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 from bridge.core import certificate_id
@@ -11,7 +10,9 @@ from bridge.core.connector import Memo, Receipt, Step
 from bridge.core.errors import BridgeError, TemporaryError
 from bridge.core.models import Certificate, SourceEvent
 from connectors.salesforce import answers, files, ids
-from connectors.salesforce.rest import Part, PartAnswer, Rest, records
+from connectors.salesforce.composite import Part, PartAnswer, records
+from connectors.salesforce.place import Place, of_renewal
+from connectors.salesforce.rest import Rest
 from connectors.salesforce.settings import SalesforceSettings
 from connectors.salesforce.task import Task, task_for
 
@@ -58,53 +59,20 @@ def carry_out(step: Step, certificate: Certificate, memo: Memo, rest: Rest, sett
     if step.name == RECORD:
         fields = _named({wanted.certificate_field: number, wanted.url_field: certificate.url})
         task = task_for(step.target, certificate, wanted)
-        place = _Place(settings.object, step.target["id"], fields, _of_renewal(fields, certificate))
+        place = Place(settings.object, step.target["id"], fields, of_renewal(fields, certificate))
         return _hold(place, certificate, memo, rest, task)
     if step.name == LEARNER and wanted.learner_field:
         learner = step.target["learner"]
-        place = _Place(_OBJECTS[learner[:3]], learner, {wanted.learner_field: number})
+        place = Place(_OBJECTS[learner[:3]], learner, {wanted.learner_field: number})
         return _hold(place, certificate, memo, rest, None)
     raise LookupError(f"Salesforce has no write-back step {step.name!r}")
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A record, and the fields of it that hold this certificate while it is valid."""
-
-    kind: str
-    id: str
-    fields: Mapping[str, str]
-    renewal: Mapping[str, str] = field(default_factory=dict)
-    """What they hold where the record was completed again and the certificate that renews this one stands there."""
-
-    @property
-    def path(self) -> str:
-        return f"/sobjects/{self.kind}/{self.id}"
-
-    def wrong(self, shown: Mapping[str, object], state: str) -> dict[str, str | None]:
-        """Returns what has to be written: all of it when issued (unless its renewal stands there), and when revoked
-        nothing where another one stands.
-        """
-        held = {name: str(shown.get(name) or "").strip() for name in self.fields}
-        if any(held[name] == value for name, value in self.renewal.items()):
-            return {}
-        if state == "issued":
-            return {name: value for name, value in self.fields.items() if held[name] != value}
-        return {name: None for name, value in self.fields.items() if held[name] == value}
-
-
-def _of_renewal(fields: Mapping[str, str], certificate: Certificate) -> dict[str, str]:
-    if certificate.renewed_by is None:
-        return {}
-    ours, theirs = certificate_id.grouped(certificate.id), certificate_id.grouped(certificate.renewed_by)
-    return {name: value.replace(ours, theirs) for name, value in fields.items()}
 
 
 def _named(fields: Mapping[str | None, str]) -> dict[str, str]:
     return {name: value for name, value in fields.items() if name is not None}
 
 
-def _hold(place: _Place, certificate: Certificate, memo: Memo, rest: Rest, task: Task | None) -> Receipt:
+def _hold(place: Place, certificate: Certificate, memo: Memo, rest: Rest, task: Task | None) -> Receipt:
     """Looks first: every change of the record makes Salesforce send its message again."""
     summary = f"Salesforce {place.kind} {place.id}" + (" and its task" if task else "")
     todo = _look(place, certificate.state, rest, task, memo)
@@ -124,7 +92,7 @@ def _hold(place: _Place, certificate: Certificate, memo: Memo, rest: Rest, task:
     return Receipt(summary, confirmed=True, details={"id": place.id, **dict(place.fields)})
 
 
-def _look(place: _Place, state: str, rest: Rest, task: Task | None, memo: Memo) -> list[Part]:
+def _look(place: Place, state: str, rest: Rest, task: Task | None, memo: Memo) -> list[Part]:
     """Returns the calls that are still to be made."""
     looks = []
     if place.fields:

@@ -129,6 +129,24 @@ def test_check_says_when_a_template_prints_what_nobody_gives(school: School) -> 
     assert "Worth a look" in school.certbridge("check").output
 
 
+def test_a_template_that_there_is_not_is_named_where_it_is_written(school: School) -> None:
+    mapping = school.folder / "mappings" / "school.yaml"
+    mapping.write_text("extends: thinkific\nevery_course:\n  template: clasic\n")
+    said = " ".join(school.certbridge("check").stderr.split())
+    assert 'school.yaml:3:13 There is no template "clasic"' in said
+    assert "did you mean classic?" in said
+
+
+def test_an_address_that_is_not_encrypted_is_worth_a_look(school: School) -> None:
+    config = school.folder / "config.yaml"
+    for address, warned in (("http://api.school.example/v1", True), ("http://10.0.0.5/v1", False)):
+        before = config.read_text()
+        config.write_text(before.replace("connector: thinkific\n", f"connector: thinkific\n    api_url: {address}\n"))
+        warnings = school.json("check")["sources"][0]["warnings"]  # type: ignore[index, call-overload]
+        assert any("api_url begins with http://" in one for one in warnings) == warned, warnings
+        config.write_text(before)
+
+
 def test_explain_says_where_each_line_of_a_course_comes_from(school: School) -> None:
     lines = school.json("check", "--explain", "99")["school"]  # type: ignore[index, call-overload]
     where = {line["setting"]: (line["value"], line["where"]) for line in lines}

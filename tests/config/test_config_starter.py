@@ -57,6 +57,18 @@ def test_a_chosen_connector_lacks_only_what_the_admin_knows(tmp_path: Path) -> N
     assert source.settings.url_token.get_secret_value() == token  # type: ignore[attr-defined]
 
 
+def test_a_secret_that_the_sender_has_to_be_told_is_made_as_well(tmp_path: Path) -> None:
+    connectors = discover_connectors()
+    write_starter(tmp_path, connectors, ["zapier"])
+    source = load(tmp_path / "config.yaml", connectors, {}).sources["school"]
+    made = (tmp_path / "keys/school-header-token.key").read_text().strip()
+    assert len(made) > 30
+    assert source.settings.header_token.get_secret_value() == made  # type: ignore[attr-defined]
+    # One that the vendor gives is none that certbridge could make up.
+    write_starter(tmp_path / "lw", connectors, ["learnworlds"])
+    assert [path.name for path in (tmp_path / "lw/keys").iterdir()] == ["recipient.key"]
+
+
 def test_nothing_goes_live_under_the_name_that_init_wrote(tmp_path: Path) -> None:
     write_starter(tmp_path, CONNECTORS, ["plain"])
     path = tmp_path / "config.yaml"

@@ -32,7 +32,8 @@ from bridge.core.connector import Access, ApiResponse, Page
 from bridge.core.errors import PermanentError, TemporaryError
 from bridge.core.models import Completion, SourceEvent
 from connectors.salesforce import soql
-from connectors.salesforce.rest import Part, Rest
+from connectors.salesforce.composite import Part
+from connectors.salesforce.rest import Rest
 
 NOW = datetime(2026, 9, 21, 12, 0, tzinfo=UTC)
 SINCE = datetime(2026, 9, 1, tzinfo=UTC)

@@ -24,6 +24,10 @@ SEED = int(os.environ.get("CERTBRIDGE_SOAK_SEED") or time.time_ns() % 1_000_000)
 PER_SECOND = 3
 """Learners who complete something, each reported several times."""
 SENDERS = 3
+KILLS = 4
+ENOUGH = 8
+"""Completions that somebody acknowledged: on a busy machine the killing goes on until there are as many."""
+MOST_KILLS = 60
 
 
 @dataclass
@@ -55,7 +59,7 @@ def test_what_was_acknowledged_is_certified_once_however_often_the_daemon_dies(
     for sender in senders:
         sender.start()
     try:
-        kills = _kill_again_and_again(site, chance)
+        kills = _kill_again_and_again(site, chance, ledger)
     finally:
         over.set()
         for sender in senders:
@@ -64,9 +68,9 @@ def test_what_was_acknowledged_is_certified_once_however_often_the_daemon_dies(
     last = site.start()
     look = site.wait_settled(last, events=len(ledger.acknowledged), hurry=True)
     assert last.stop() == 0
-    assert kills >= 4
+    assert kills >= KILLS
     assert ledger.unanswered >= 1, "no sender met a dead daemon: this run proved nothing"
-    assert len(ledger.acknowledged) >= 8
+    assert len(ledger.acknowledged) >= ENOUGH
 
     assert_sound(site, look)
     stored: Counter[tuple[str, str]] = Counter()
@@ -80,9 +84,9 @@ def test_what_was_acknowledged_is_certified_once_however_often_the_daemon_dies(
     _assert_written_back_once(site, number_of, look.completions)
 
 
-def _kill_again_and_again(site: Site, chance: random.Random) -> int:
+def _kill_again_and_again(site: Site, chance: random.Random, ledger: Ledger) -> int:
     end, kills = time.monotonic() + SECONDS, 0
-    while time.monotonic() < end or kills < 4:
+    while time.monotonic() < end or kills < KILLS or (len(ledger.acknowledged) < ENOUGH and kills < MOST_KILLS):
         daemon = site.spawn()
         # Some die while they start, most with their hands full.
         if chance.random() < 0.7 or kills < 2:

@@ -190,6 +190,7 @@ def declare(name: str, declaration: Declaration, event_types: Sequence[str]) -> 
         "title": declaration.title,
         "docs_url": declaration.docs_url,
         "setup": declaration.setup,
+        "own_secret": proof.own_secret(declaration.webhook.proof) if declaration.webhook else "",
         "Settings": settings_model(declaration.title, declaration.settings, fields, check),
         "event_types": frozenset((*event_types, *declaration.not_wanted)),
         "same_within": declaration.same_within,

@@ -16,6 +16,7 @@ from bridge.core.declared.proofs import (
     HeaderProof,
     ProofKind,
     QueryProof,
+    TokenProof,
     UrlTokenProof,
 )
 from bridge.core.declared.settings import Fields
@@ -83,6 +84,12 @@ def proof_fields(proofs: Proofs) -> Fields:
         for kind in proof.kinds()
         for name, field in kind.fields(required=proof.required).items()
     }
+
+
+def own_secret(proofs: Proofs) -> str:
+    """Returns the setting of the secret that the admin makes up; an empty text where the vendor gives them all."""
+    tokens = [kind for kind in kinds_of(proofs) if isinstance(kind, TokenProof)]
+    return next((token.setting for token in tokens if token.own or token.in_address), "")
 
 
 def check_proofs(proofs: Proofs, settings: Any) -> None:

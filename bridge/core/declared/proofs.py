@@ -68,9 +68,15 @@ class TokenProof(ProofKind):
     """A shared secret that the sender repeats as it is."""
 
     about: ClassVar[str]
+    in_address: ClassVar[bool] = False
 
     setting: SettingName
     description: str | None = Field(default=None, max_length=300, description="What the admin reads about the setting.")
+    own: bool = Field(
+        default=False,
+        description="true: the admin makes it up and enters it at the sender (what stands in the address always is "
+        "so); `certbridge init` then makes one.",
+    )
 
     def fields(self, *, required: bool) -> Fields:
         return secret_fields(self.setting, self.description or self.about, required=required)
@@ -135,6 +141,7 @@ class UrlTokenProof(TokenProof):
 
     words = "token in the address"
     about = "Secret last part of the webhook address: /hooks/SOURCE/THIS-TOKEN."
+    in_address = True
 
     setting: SettingName = Field(default="url_token", description="The setting that holds the token.")
 
@@ -150,6 +157,7 @@ class QueryProof(TokenProof):
 
     words = "token in the address"
     about = "Secret behind the question mark of the webhook address."
+    in_address = True
 
     name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,80}$", description="The name of the parameter.")
     setting: SettingName = Field(default="query_token", description="The setting that holds the token.")
