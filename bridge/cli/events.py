@@ -12,6 +12,8 @@ from bridge.cli.typed import Assignment, Reason, RowNumber, json_option, limit_o
 from bridge.core.models import State
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from bridge.app import Bridge
     from bridge.cli.replaying import Replayed
     from bridge.cli.shown.event import ShownEvent
@@ -60,11 +62,12 @@ def list_events(
     with session.bridge() as bridge:
         chosen = State(state) if state else None
 
-        def look(tx: Transaction) -> list[ShownEvent]:
+        def look(tx: Transaction) -> tuple[list[ShownEvent], list[str]]:
             rows = inbox.search(tx, source=wanted, state=chosen, text=text, limit=limit, before_id=before)
-            return shown.look(tx, rows, shown.names_by(bridge))
+            waiting = {row.source for row in rows if row.state is State.READY}
+            return shown.look(tx, rows, shown.names_by(bridge)), _resting(tx, waiting)
 
-        found = bridge.store.read(look)
+        found, resting = bridge.store.read(look)
     if as_json:
         print_json([shown.as_json(event) for event in found])
         return
@@ -77,8 +80,21 @@ def list_events(
         return
     page.table(shown.COLUMNS, [shown.line(event, page) for event in found])
     page.clock()
+    for sentence in resting:
+        page.say(sentence, style="yellow")
     if len(found) == limit:
         page.say(f"Older ones: certbridge events list --before {found[-1].row.id}", style="dim")
+
+
+def _resting(tx: Transaction, names: Collection[str]) -> list[str]:
+    """Says of each of these sources that rests until when and why: what came from it waits."""
+    from bridge.store import sources
+
+    return [
+        f"{rests}: what came from it waits. To end that: certbridge sources resume {row.name}"
+        for row in sources.listing(tx)
+        if row.name in names and (rests := row.resting(tx.now)) is not None
+    ]
 
 
 @events.command("show")

@@ -125,9 +125,9 @@ class Polling:
 
     def _begin(self, tx: Transaction, source: Source) -> tuple[_Look, PollState] | None:
         row = sources.known(tx, source.name)
-        if row.paused_until is not None and row.paused_until > tx.now:
-            reason = f"{source.name} rests until {row.paused_until:%Y-%m-%d %H:%M} UTC ({row.pause_reason})."
-            raise PermanentError(f"{reason} To end that: certbridge sources resume {source.name}", code="paused")
+        rests = row.resting(tx.now)
+        if rests is not None:
+            raise PermanentError(f"{rests}. To end that: certbridge sources resume {source.name}", code="paused")
         token = leases.acquire(tx, _lease(source), self.node, LEASE)
         if token is None:
             return None
@@ -292,7 +292,7 @@ def poll_request(name: str, entry: str = "poll") -> requests.NewRequest:
 
 def _due(tx: Transaction, source: Source, every: timedelta) -> bool:
     row = sources.get(tx, source.name)
-    if row is None or (row.paused_until is not None and row.paused_until > tx.now):
+    if row is None or row.resting(tx.now):
         return False
     state = polls.state(row, test=source.test)
     pause = min(every, AGAIN) if state.error else every

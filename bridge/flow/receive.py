@@ -55,11 +55,8 @@ class Receiver:
             return self._unknown(source, request, peer)
         try:
             known.connector.verify(request)
-        except SignatureError as error:
-            return self._refuse(known, request, str(error), peer)
-        except UnavailableError as error:
-            # It is we who cannot tell yet (no signing keys): the vendor shall try again.
-            return self._unavailable(known, error)
+        except (SignatureError, UnavailableError) as error:
+            return self._refuse(known, request, error, peer)
         try:
             if self.overloaded(source):
                 raise UnavailableError("Too many of its events wait already.", code="overloaded", retry_after=60)
@@ -77,10 +74,8 @@ class Receiver:
             return self._unknown(source, request, peer)
         try:
             known.connector.verify(request)
-        except SignatureError as error:
-            return self._refuse(known, request, str(error), peer)
-        except UnavailableError as error:
-            return self._unavailable(known, error)
+        except (SignatureError, UnavailableError) as error:
+            return self._refuse(known, request, error, peer)
         return self.answering.look(known, event)
 
     def _unavailable(self, source: Source, error: UnavailableError) -> Reply:
@@ -165,10 +160,18 @@ class Receiver:
             self._pulses[source] = now
         return due
 
-    def _refuse(self, source: Source, request: InboundRequest, reason: str, peer: str) -> Reply:
-        received = Received(401, "rejected", reason)
-        self._keep_rejected(self._kept(source.name, request, received, peer, with_body=False))
-        log.warning("rejected", source=source.name, reason=reason, peer=peer)
+    def _refuse(
+        self, source: Source, request: InboundRequest, error: SignatureError | UnavailableError, peer: str
+    ) -> Reply:
+        """Refuses what could not be shown to be authentic; where it is we who cannot tell yet (no secret, no signing
+        keys), so that the vendor tries again.
+        """
+        received = Received(401, "rejected", str(error))
+        if isinstance(error, UnavailableError):
+            received = Received(503, "unavailable", str(error), retry_after=error.retry_after)
+        kept = self._kept(source.name, request, received, peer, with_body=False)
+        self._keep_rejected(replace(kept, outcome="rejected"))
+        log.warning("rejected", source=source.name, reason=received.reason, status=received.status, peer=peer)
         return source.connector.reply(received)
 
     def _unknown(self, name: str, request: InboundRequest, peer: str) -> Reply:

@@ -33,6 +33,14 @@ class SourceRow:
     added_at: datetime | None
     """When a certbridge was first started with it; None for those from before this was noted."""
 
+    def resting(self, now: datetime) -> str | None:
+        """Says until when it rests and why, without a full stop; None where it does not."""
+        if self.paused_until is None or self.paused_until <= now:
+            return None
+        return (
+            f"{self.name} rests until {self.paused_until:%Y-%m-%d %H:%M} UTC ({(self.pause_reason or '').rstrip('.')})"
+        )
+
 
 def ensure(
     tx: Transaction, name: str, connector: str | None, *, since: datetime | None, formerly: Sequence[str] = ()

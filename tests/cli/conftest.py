@@ -74,8 +74,14 @@ def renderer() -> Iterator[Renderer]:
         yield made
 
 
+@pytest.fixture(scope="package", autouse=True)
+def _lent_renderer(renderer: Renderer) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(bridge.app, "_renderer", lambda config: Lent(renderer))
+        yield
+
+
 @pytest.fixture
-def harbour(tmp_path: Path, vendor: HarbourStandIn, renderer: Renderer, monkeypatch: pytest.MonkeyPatch) -> Harbour:
+def harbour(tmp_path: Path, vendor: HarbourStandIn) -> Harbour:
     """A school with Harbour as its source, live, and one for tables; nothing has happened yet."""
-    monkeypatch.setattr(bridge.app, "_renderer", lambda config: Lent(renderer))
     return make_harbour(tmp_path / "school", vendor)

@@ -27,6 +27,8 @@ def _site(folder: Path, database_url: str) -> Iterator[Site]:
         text = config.read_text(encoding="utf-8").replace(
             "    connector: moodle\n", f"    connector: moodle\n    write_back: {{profile_field: {FIELD}}}\n"
         )
+        # A poll would bring the same completion as another event, sooner or later.
+        text = text.replace("    connector: ", "    poll_every: off\n    connector: ")
         # One rendering process: the tests run many daemons one after the other, and each must be up quickly.
         config.write_text(f"{text}database: {database_url}\nlimits: {{render_workers: 1}}\n", encoding="utf-8")
         stands = replace(stands, config=read_config(config, {}))

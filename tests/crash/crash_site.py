@@ -26,9 +26,8 @@ Row = Mapping[str, Any]
 SETTLED = {"done", "ignored"}
 MOODLE_LEARNER = 3
 FIELD = "certificateid"
-SIGNS_OF_LIFE = ("daemon:", "source:", "poll:")
-"""What nodes on PostgreSQL tell each other; a dead one's runs out by itself and keeps nobody from work but, for two
-minutes, from the poll at which it died."""
+SIGNS_OF_LIFE = ("daemon:", "source:")
+"""What nodes on PostgreSQL tell each other; a dead one's runs out by itself and keeps nobody from work."""
 CERTIFICATE_FIELD = 8
 """The number of Thinkific's field `Certificate ID` on the demo's stage."""
 

@@ -115,7 +115,12 @@ def test_canvas_is_asked_to_deliver_again_until_its_keys_are_fetched(canvas: Rig
     early = deliver(canvas, signed)
     assert early.status == 503
     assert int(early.headers["retry-after"]) > 0
+    assert early.json()["outcome"] == "unavailable"
     assert canvas.events() == []
+    # An admin who looks why nothing comes finds it.
+    (kept,) = [row for row in canvas.requests() if row.source == "canvas-here"]
+    assert (kept.outcome, kept.status, kept.body) == ("rejected", 503, None)
+    assert "HTTP 503" in canvas.certbridge("sources", "show", "canvas-here")
     publish(plain, "november")
     look_for_keys(canvas, "canvas-here")
     assert deliver(canvas, signed).status == 200
