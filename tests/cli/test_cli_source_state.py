@@ -31,7 +31,7 @@ def test_a_source_rests_until_it_is_resumed_and_keeps_what_comes(harbour: Harbou
     told(harbour, harbour.vendor.completed(1, harbour.vendor.complete("1", NOW, name="Maria Silva")))
     assert harbour.issued() == []
     assert "they move house" in harbour.says("sources", "show", "harbour")
-    assert "(they move house): what came from it waits. To end that" in harbour.says("events", "list")
+    assert "they move house): what came from it waits. To end that" in harbour.says("events", "list")
     assert "harbour rests until" in harbour.says("poll", "harbour", code=1)
     assert "harbour goes on." in harbour.says("sources", "resume", "harbour")
     assert "what came from it waits" not in harbour.says("events", "list")
