@@ -129,6 +129,9 @@ class Page:
     cursor: JsonObject
     more: bool = False
     """On the last page: this poll ends before everything was looked at (a budget); the next one goes on here."""
+    touched: Mapping[str, datetime] = field(default_factory=dict)
+    """By event id, when its record was last changed, as far as the vendor says: of a completion that has only a date it
+    tells whether a webhook could still be on its way."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import calendar
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -146,6 +146,14 @@ def instant(moment: datetime) -> datetime:
         raise ValueError(_NOT_SENSIBLE) from None
     _sensible(utc.date())
     return utc
+
+
+def over(day: date) -> datetime:
+    """Returns when a date is over everywhere on earth: 36 hours after its midnight UTC.
+
+    Counted so, the start line of a source never cuts off a completion of its first day, in whatever zone that was.
+    """
+    return datetime.combine(day, time(0), UTC) + timedelta(hours=36)
 
 
 def civil(moment: datetime, zone_name: str) -> date:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import structlog
 
-from bridge.core.connector import ApiClient
+from bridge.core.connector import ApiClient, Page
 from bridge.core.errors import BridgeError, PermanentError, TemporaryError, UnavailableError
 from bridge.core.models import SourceEvent, State
 from bridge.core.source import Source
@@ -144,25 +144,26 @@ class Polling:
             after = replace(state, cursor=page.cursor)
             for start in range(0, max(1, len(page.events)), AT_ONCE):
                 last = start + AT_ONCE >= len(page.events)
-                polled += self._store(look, page.events[start : start + AT_ONCE], after if last else state, page.more)
+                part = replace(page, events=page.events[start : start + AT_ONCE])
+                polled += self._store(look, part, after if last else state)
             state = after
             crash_point("after_poll_page")
             if self.stopping.is_set():
                 break
         return polled
 
-    def _store(self, look: _Look, events: Sequence[SourceEvent], state: PollState, more: bool) -> Polled:
+    def _store(self, look: _Look, page: Page, state: PollState) -> Polled:
         def write(tx: Transaction) -> Polled:
             if not leases.renew(tx, _lease(look.source), look.token, LEASE):
                 raise TemporaryError("Another node has taken this poll over.", code="lost_lease")
             found = _Found(tx, look, self.unwanted, first=state.first)
-            for event in events:
-                found.take(event)
+            for event in page.events:
+                found.take(event, page.touched.get(event.event_id))
             polls.save(tx, look.source.name, state)
             if found.new:
                 tx.after_commit(self.wake)
             counts = found.known, found.older, found.unwanted
-            return Polled(tuple(found.new), tuple(found.lost), *counts, more)
+            return Polled(tuple(found.new), tuple(found.lost), *counts, page.more)
 
         return self.store.transact(write)
 
@@ -223,17 +224,17 @@ class _Found:
         self.unwanted = 0
         self._request: int | None = None
 
-    def take(self, event: SourceEvent) -> None:
-        """Stores an event unless it is known or from before the start line."""
+    def take(self, event: SourceEvent, touched: datetime | None = None) -> None:
+        """Stores an event unless it is known or from before the start line; `touched`: when its record changed."""
         look = self.look
         if event.occurred_at is not None and event.occurred_at < look.since:
             self.older += 1
         elif knows(self.tx, look.source, event):
             self.known += 1
         else:
-            self._put(event)
+            self._put(event, touched)
 
-    def _put(self, event: SourceEvent) -> None:
+    def _put(self, event: SourceEvent, touched: datetime | None) -> None:
         look = self.look
         new = new_event(look.source, event.model_copy(update={"received_at": look.now}), self._unwanted)
         if self.first and event.occurred_at is None and new.state is State.READY:
@@ -245,7 +246,7 @@ class _Found:
             self.unwanted += new.code != inbox.BEFORE_START
             return
         self.new.append(put.inbox_id)
-        late = event.occurred_at is not None and event.occurred_at < look.now - GRACE
+        late = any(at is not None and at < look.now - GRACE for at in (event.occurred_at, touched))
         if look.webhooks and late and not self.first:
             self.lost.append(put.inbox_id)
 

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from bridge.core.connector import Page
 from bridge.core.errors import PermanentError, TemporaryError
-from bridge.core.models import JsonObject
+from bridge.core.models import JsonObject, SourceEvent
 from connectors.hubspot.crm import Crm
 from connectors.hubspot.enrichment import found
 from connectors.hubspot.record import Contact
 from connectors.hubspot.settings import HubSpotSettings
+from connectors.hubspot.values import instant, moment
 
 # A contact that changed is not found by the search at once.
 LAG: Final = timedelta(seconds=60)
 OVERLAP: Final = timedelta(minutes=10)
 PAGE: Final = 200
-_OF_HUBSPOT: Final = frozenset({"hs_object_id", "lastmodifieddate"})
+_LONGEST: Final = 3_000
+"""Characters in the body of a search."""
+_ID: Final = "hs_object_id"
+_CHANGED: Final = "lastmodifieddate"
+_OF_HUBSPOT: Final = frozenset({_ID, _CHANGED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +55,27 @@ def poll(crm: Crm, settings: HubSpotSettings, cursor: JsonObject, since: datetim
         after = run.after if name == run.name else 0
         more = True
         while more:
-            contacts, more = _search(crm, _query(name, after, run, since, settings))
-            last = max((int(contact.id) for contact in contacts), default=after)
-            if contacts and last <= after:
-                raise TemporaryError("HubSpot's search sent a page again instead of the next one.", code="no_progress")
-            after = last
-            events = [event for contact in contacts for event in found(contact, settings)]
+            contacts, after, more = _page(crm, _query(name, after, run, since, settings), after)
+            events = [(event, contact) for contact in contacts for event in found(contact, settings)]
             ended = not more and name == todo[-1]
-            yield Page(events, {"end": run.end} if ended else _cursor(run, name, after))
+            cursor = {"end": run.end} if ended else _cursor(run, name, after)
+            yield Page([event for event, _ in events], cursor, touched=_touched(events))
+
+
+def _touched(events: Sequence[tuple[SourceEvent, Contact]]) -> dict[str, datetime]:
+    changes = {event.event_id: instant(moment(contact.properties.get(_CHANGED))) for event, contact in events}
+    return {event: at for event, at in changes.items() if at is not None}
+
+
+def _page(crm: Crm, query: Mapping[str, Any], after: int) -> tuple[list[Contact], int, bool]:
+    """Returns the contacts after one, the last of them, and whether there are more."""
+    fits = len(json.dumps(query, ensure_ascii=False)) <= _LONGEST
+    found, more = _search(crm, query if fits else {**query, "properties": [_ID]})
+    last = max((int(contact.id) for contact in found), default=after)
+    if found and last <= after:
+        raise TemporaryError("HubSpot's search sent a page again instead of the next one.", code="no_progress")
+    # A school with a property for each of very many courses: the search tells who, and they are read apart.
+    return found if fits else crm.many([contact.id for contact in found], query["properties"]), last, more
 
 
 def _search(crm: Crm, query: Mapping[str, Any]) -> tuple[list[Contact], bool]:
@@ -93,8 +112,8 @@ def _query(name: str, after: int, run: _Run, since: datetime, settings: HubSpotS
     completed since the start line and have no certificate.
     """
     filled = _filter(name, "HAS_PROPERTY")
-    further = _filter("hs_object_id", "GT", after)
-    window = [_filter("lastmodifieddate", "GTE", run.start), _filter("lastmodifieddate", "LT", run.end)]
+    further = _filter(_ID, "GT", after)
+    window = [_filter(_CHANGED, "GTE", run.start), _filter(_CHANGED, "LT", run.end)]
     groups = [{"filters": [filled, *window, further]}]
     empty = settings.certificate_property(settings.watched[name])
     if empty is not None:
@@ -103,7 +122,7 @@ def _query(name: str, after: int, run: _Run, since: datetime, settings: HubSpotS
         )
     return {
         "filterGroups": groups,
-        "sorts": [{"propertyName": "hs_object_id", "direction": "ASCENDING"}],
+        "sorts": [{"propertyName": _ID, "direction": "ASCENDING"}],
         "properties": settings.read_properties,
         "limit": PAGE,
     }

@@ -49,6 +49,9 @@ def verify(request: InboundRequest, settings: HubSpotSettings) -> None:
     elif settings.client_secret is None and settings.api_key is None:
         message = "This source only asks HubSpot: to receive webhooks, set client_secret or api_key."
         raise UnavailableError(message, code="no_secret", retry_after=_RETRY_AFTER)
+    elif key:
+        message = f"This request shows an API key in the header {settings.api_key_header}: set api_key."
+        raise UnavailableError(message, code="no_secret", retry_after=_RETRY_AFTER)
     else:
         raise SignatureError(
             f"The request carries no proof: neither a signature of HubSpot nor the header {settings.api_key_header}. "

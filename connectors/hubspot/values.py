@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time
 from typing import Final
 
+from bridge.core import dates
 from bridge.core.dates import read_epoch, read_iso
 
 # What webhooks and reads show instead of a sensitive value.
@@ -68,15 +69,9 @@ def instant(value: str | None) -> datetime | None:
 
 
 def over(value: str | None) -> datetime | None:
-    """Returns when it was over at the latest, from what `moment` returned; None where that is no time.
-
-    A date is over everywhere on earth 36 hours after its midnight UTC: counted so, the start line of a source never
-    cuts off a completion of its first day.
-    """
+    """Returns when it was over at the latest, from what `moment` returned; None where that is no time."""
     found = _read(value)
-    if found is None or isinstance(found, datetime):
-        return found
-    return datetime.combine(found, time(0), UTC) + timedelta(hours=36)
+    return found if found is None or isinstance(found, datetime) else dates.over(found)
 
 
 def completed(value: str | None, status: str | None) -> bool:

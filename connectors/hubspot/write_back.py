@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from html import escape
 from typing import Final
 
 from bridge.core import certificate_id
@@ -14,6 +13,7 @@ from bridge.core.models import Certificate, SourceEvent
 from connectors.hubspot.crm import Crm
 from connectors.hubspot.record import Contact
 from connectors.hubspot.settings import HubSpotSettings
+from connectors.hubspot.timeline import create_note, note_text, note_with
 from connectors.hubspot.values import identifier, moment
 
 PROPERTY: Final = "contact_property"
@@ -95,14 +95,14 @@ def _note(step: Step, certificate: Certificate, memo: Memo, crm: Crm) -> Receipt
     """
     mark = f"Certificate {certificate_id.grouped(certificate.id)} {certificate.state}"
     contact = _contact(step, [], crm).id
-    note = crm.note_with(mark, contact)
+    note = note_with(mark, contact, crm)
     if note is None and memo.get(mark) is None:
         # Noon, so that the timeline shows the printed day nearly everywhere.
         when = f"{certificate.data.issued_on.isoformat()}T12:00:00Z"
         if certificate.revoked_at is not None:
             when = certificate.revoked_at.isoformat(timespec="seconds")
-        memo.save(mark, crm.create_note(_text(mark, certificate), when, contact) or "?")
-        note = crm.note_with(mark, contact)
+        memo.save(mark, create_note(note_text(mark, certificate), when, contact, crm) or "?")
+        note = note_with(mark, contact, crm)
     if note is None:
         raise TemporaryError(
             f"HubSpot took note {memo.get(mark)} about contact {contact}, but does not show it. Usual cause: somebody "
@@ -110,16 +110,6 @@ def _note(step: Step, certificate: Certificate, memo: Memo, crm: Crm) -> Receipt
             code="not_confirmed",
         )
     return Receipt(f"HubSpot note {note} about contact {contact}", confirmed=True, details={"note": note})
-
-
-def _text(mark: str, certificate: Certificate) -> str:
-    data = certificate.data
-    reason = f"<p>Reason: {escape(certificate.revoke_reason)}</p>" if certificate.revoke_reason else ""
-    link = escape(certificate.url)
-    return (
-        f"<p>{mark}: {escape(data.course.title)}, completed on {data.completed_on.isoformat()}.</p>{reason}"
-        f'<p><a href="{link}">{link}</a></p>'
-    )
 
 
 def _event(step: Step, certificate: Certificate, crm: Crm) -> Receipt:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from json import dumps
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from bridge.core.models import JsonObject, SourceEvent
 NOW = datetime(2026, 9, 21, 12, 0, tzinfo=UTC)
 SINCE = datetime(2026, 9, 1, tzinfo=UTC)
 SEARCH = "/crm/v3/objects/contacts/search"
+READ_MANY = "/crm/v3/objects/contacts/batch/read"
 
 
 class Search:
@@ -29,22 +31,32 @@ class Search:
         self.most = 10_000
 
     def request(self, method: str, path: str, *, json: Any = None, **_: object) -> ApiResponse:
+        if (method, path) == ("POST", READ_MANY):
+            return self._many(json)
         assert (method, path) == ("POST", SEARCH)
         assert "after" not in json, "deep pages end at 10,000 results"
         assert json["sorts"] == [{"propertyName": "hs_object_id", "direction": "ASCENDING"}]
-        assert len(str(json)) <= 3000
+        assert len(dumps(json)) <= 3000
         assert 0 < json["limit"] <= 200
         self.asked.append(json)
         found = [one for one in self.contacts if any(_fits(one, group["filters"]) for group in json["filterGroups"])]
         found.sort(key=lambda one: int(one["id"]))
         page = found[: json["limit"]]
         paging = {"paging": {"next": {"after": str(len(page))}}} if len(found) > len(page) else {}
-        shown = [
-            {**one, "properties": {name: one["properties"].get(name) for name in json["properties"]}} for one in page
-        ]
+        shown = [_shown(one, json["properties"]) for one in page]
         response = Answer({"total": min(len(found), self.most), "results": shown, **paging}).response()
         self.connector.check(response)
         return response
+
+    def _many(self, json: dict[str, Any]) -> ApiResponse:
+        wanted = [one["id"] for one in json["inputs"]]
+        assert 0 < len(wanted) <= 100
+        found = [_shown(one, json["properties"]) for one in self.contacts if one["id"] in wanted]
+        return Answer({"status": "COMPLETE", "results": found}).response()
+
+
+def _shown(one: dict[str, Any], names: list[str]) -> dict[str, Any]:
+    return {**one, "properties": {name: one["properties"].get(name) for name in names}}
 
 
 def _fits(one: Mapping[str, Any], filters: list[dict[str, str]]) -> bool:
@@ -220,6 +232,16 @@ def test_odd_pages_end_the_poll(answer: object) -> None:
     api = Search()
     api.request = lambda *arguments, **options: Answer(answer).response()  # type: ignore[method-assign]
     assert subjects(poll(api)) == []
+
+
+def test_a_school_with_a_property_for_each_of_a_hundred_courses_is_polled() -> None:
+    courses = {f"course_number_{number}_completed_on": f"course-{number}" for number in range(100)}
+    learners = [contact(str(number), course_number_7_completed_on="2026-09-20") for number in range(1, 251)]
+    pages = poll(Search(*learners), completed_property=None, course_property=None, courses=courses)
+    found = [event for page in pages for event in page.events]
+    assert {(event.subject, event.course) for event in found} == {(one["id"], "course-7") for one in learners}
+    assert {event.data["contact"]["email"] for event in found} == {"ada@example.org"}
+    assert "end" in pages[-1].cursor
 
 
 # -- what has no certificate yet ---------------------------------------------------------------------------

@@ -204,3 +204,11 @@ def test_case_15_a_signed_request_waits_while_there_is_no_secret_to_check_it() -
 def test_case_15_any_request_waits_while_a_source_that_polls_has_no_secret_at_all() -> None:
     with pytest.raises(UnavailableError, match="client_secret or api_key"):
         hubspot(client_secret=None).verify(inbound(b"{}", {"X-API-Key": KEY}))
+
+
+def test_case_15_a_request_with_a_key_waits_while_there_is_none_to_compare_it_with() -> None:
+    with pytest.raises(UnavailableError, match="set api_key") as caught:
+        hubspot().verify(inbound(b"{}", {"X-API-Key": KEY}))
+    assert caught.value.stable_code == "no_secret"
+    with pytest.raises(SignatureError):
+        hubspot().verify(inbound(b"{}", {"Authorization": KEY}))

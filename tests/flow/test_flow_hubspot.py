@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
@@ -259,6 +260,17 @@ def test_case_15_trouble_of_ours_asks_a_workflow_to_come_again_and_names_the_tim
     hub.assert_one_of_each()
 
 
+def test_case_15_what_there_is_no_secret_for_comes_again_and_the_admin_sees_why(connect: Connect) -> None:
+    with connect(client_secret=None, api_key=API_KEY) as hub, hub.rig.running():
+        lost = hub.deliver(hub.sender.workflow(FLAT))
+        assert lost.answer is not None
+        assert (lost.answer.status, lost.answer.headers["retry-after"]) == (503, "60000")
+        assert (lost.delivered, lost.retried) == (False, True)
+        (kept,) = hub.rig.requests()
+        assert (kept.outcome, kept.status, kept.body) == ("rejected", 503, None)
+        assert "set client_secret" in hub.rig.certbridge("sources", "show", "hubspot")
+
+
 # -- workflows -----------------------------------------------------------------------------------
 
 
@@ -405,6 +417,22 @@ def test_a_completion_whose_webhook_was_lost_is_found_by_the_poll_and_told(hub: 
     assert {row.state for row in hub.rig.deliveries()} == {State.DONE}
     assert hub.shown("certificate_id", BEN)
     assert [one["count"] for one in hub.reconciled()] == [1]
+
+
+@pytest.mark.parametrize(("minutes", "lost"), [(15, True), (5, False)])
+def test_a_lost_completion_that_has_only_a_date_is_told_once_no_webhook_can_still_be_coming(
+    hub: Hub, minutes: int, lost: bool
+) -> None:
+    name = "course_completed_at"
+    hub.portal.contact_properties[name] = replace(hub.portal.contact_properties[name], type="date")
+    hub.complete(at="2026-11-20")
+    hub.report()
+    hub.poll()  # the first contact
+    hub.complete(BEN, hub.clock.now().date().isoformat())
+    hub.clock.forward(minutes=minutes)
+    polled = hub.poll()
+    assert len(polled.new) == 1
+    assert polled.lost == (polled.new if lost else ())
 
 
 def test_case_16_more_contacts_than_the_search_would_show_and_one_moment_for_all_of_them(

@@ -159,6 +159,18 @@ def test_case_20_a_write_whose_answer_was_lost_is_there_once(hub: Hub, step: str
     assert len(hub.portal.dropped_events) == (1 if (step, mode) == ("custom_event", "commit-then-drop") else 0)
 
 
+@pytest.mark.parametrize("lost", [False, True])
+def test_case_20_a_note_on_a_timeline_of_very_many_is_found_again(hub: Hub, lost: bool) -> None:
+    for number in range(1100):
+        hub.portal.add_note([ADA], hs_timestamp="2026-11-20T10:13:20Z", hs_note_body=f"Call {number}")
+    if lost:
+        hub.faults.next(1, "commit-then-drop", ADD_NOTE)
+    told(hub)
+    hub.tried_again()
+    hub.assert_through()
+    assert len([note for note in hub.notes() if hub.number() in note]) == 1
+
+
 def test_a_note_that_could_not_be_read_back_is_not_written_again(hub: Hub) -> None:
     hub.faults.next(1, "drop", "POST /crm/v3/objects/notes/batch/read")
     told(hub)

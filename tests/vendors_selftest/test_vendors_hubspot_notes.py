@@ -38,6 +38,18 @@ def test_the_same_note_twice_is_two_notes(hubspot: HubSpotStandIn) -> None:
     assert len(hubspot.portal.notes_of(ADA)) == 2
 
 
+def test_a_contact_shows_a_hundred_of_its_notes_and_the_rest_is_asked_for(hubspot: HubSpotStandIn) -> None:
+    made = [hubspot.portal.add_note([ADA], hs_timestamp="2026-09-21T10:00:00Z").id for _ in range(250)]
+    shown = send(hubspot, "GET", f"{CONTACTS}/{ADA}", associations="notes")[1]["associations"]["notes"]
+    seen = ids(shown)
+    assert len(seen) == 100
+    while "paging" in shown:
+        more = {"limit": "100", "after": shown["paging"]["next"]["after"]}
+        _, shown = send(hubspot, "GET", f"{CONTACTS}/{ADA}/associations/notes", **more)
+        seen += ids(shown)
+    assert seen == made
+
+
 def test_a_note_moves_along_with_a_merge_and_into_the_recycle_bin(hubspot: HubSpotStandIn) -> None:
     _, made = send(hubspot, "POST", NOTES, note())
     hubspot.portal.merge(BEN, ADA)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 READ: Final = "crm.objects.contacts.read"
 WRITE: Final = "crm.objects.contacts.write"
+_SHOWN_ASSOCIATIONS: Final = 100
+"""A record shows so many of another kind; the rest has to be asked for."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,8 @@ class Objects(ABC):
         if asked := query.get("associations"):
             self._only_associated(asked)
             if linked := self._associations(found):
-                body["associations"] = {self.associated: {"results": linked}}
+                first = {"results": linked[:_SHOWN_ASSOCIATIONS]}
+                body["associations"] = {self.associated: _paged(first, _SHOWN_ASSOCIATIONS, len(linked))}
         return ok(body)
 
     def looked_up(self, call: Call, key: str, query: Mapping[str, str]) -> Record | None:

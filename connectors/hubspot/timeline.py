@@ -1,0 +1,82 @@
+"""Notes on a contact's timeline: found by what they say, or made; HubSpot would take the same one twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from typing import Any, Final
+from urllib.parse import unquote
+
+from bridge.core.answers import section, sections
+from bridge.core.models import Certificate
+from connectors.hubspot.answers import read
+from connectors.hubspot.crm import Crm, ids
+from connectors.hubspot.values import identifier, plain, word
+
+_MOST_NOTES: Final = 100
+_MOST_PAGES: Final = 40
+_NOTE_TO_CONTACT: Final = 202
+
+
+def note_with(mark: str, number: str, crm: Crm) -> str | None:
+    """Returns the id of the note on a contact's timeline that holds this text, among the newest hundred.
+
+    The search would know a note only after a while; what a contact is associated with is known at once.
+    """
+    newest = sorted(_notes(number, crm), key=int)[-_MOST_NOTES:]
+    if not newest:
+        return None
+    asked = {"properties": ["hs_note_body"], "inputs": [{"id": note} for note in newest]}
+    answer = read(crm.api.request("POST", crm.path("notes", "batch/read"), json=asked))
+    found = [identifier(note.get("id")) for note in sections(answer.get("results")) if mark in _body(note)]
+    return found[-1] if found else None
+
+
+def create_note(text: str, when: str, number: str, crm: Crm) -> str | None:
+    """Adds a note about a contact and returns its id."""
+    kinds = [{"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": _NOTE_TO_CONTACT}]
+    note = {
+        "properties": {"hs_timestamp": when, "hs_note_body": text},
+        "associations": [{"to": {"id": number}, "types": kinds}],
+    }
+    return identifier(read(crm.api.request("POST", crm.path("notes"), json=note)).get("id"))
+
+
+def note_text(mark: str, certificate: Certificate) -> str:
+    """Returns the note about a certificate as HTML; what people wrote is escaped, the mark holds nothing of it."""
+    data = certificate.data
+    reason = f"<p>Reason: {escape(certificate.revoke_reason)}</p>" if certificate.revoke_reason else ""
+    link = escape(certificate.url)
+    return (
+        f"<p>{mark}: {escape(data.course.title)}, completed on {data.completed_on.isoformat()}.</p>{reason}"
+        f'<p><a href="{link}">{link}</a></p>'
+    )
+
+
+def _notes(number: str, crm: Crm) -> list[str]:
+    """Returns the ids of a contact's notes. Its own answer shows the oldest hundred; the newest are on the last page.
+
+    https://developers.hubspot.com/changelog/announcing-a-change-to-how-v3-crm-apis-return-association-data
+    """
+    path = crm.path("contacts", number)
+    answer = read(crm.api.request("GET", path, query={"associations": "notes"}))
+    listed = section(section(answer.get("associations")).get("notes"))
+    found = ids(listed)
+    for _ in range(_MOST_PAGES):
+        after = _following(listed)
+        if after is None:
+            break
+        query = {"limit": "500", "after": after}
+        listed = read(crm.api.request("GET", f"{path}/associations/notes", query=query))
+        found += ids(listed)
+    return list(dict.fromkeys(found))
+
+
+def _following(listed: Mapping[str, Any]) -> str | None:
+    after = word(section(section(listed.get("paging")).get("next")).get("after"))
+    # HubSpot writes it as it stands in an address: MC0yLTc1MDI%3D.
+    return unquote(after) if after else None
+
+
+def _body(note: Mapping[str, Any]) -> str:
+    return str(plain(section(note.get("properties")).get("hs_note_body")) or "")
