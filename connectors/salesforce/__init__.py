@@ -20,7 +20,7 @@ from bridge.core.connector import (
 )
 from bridge.core.models import Certificate, InboundRequest, JsonObject, Received, Reply, SignedRequest, SourceEvent
 from bridge.core.payload import read_object
-from connectors.salesforce import answers, diagnosis, login, lookup, messages, proof, write_back
+from connectors.salesforce import answers, diagnosis, login, lookup, messages, polling, proof, write_back
 from connectors.salesforce.completion import COMPLETION
 from connectors.salesforce.envelope import acknowledgement, read_message
 from connectors.salesforce.rest import Rest
@@ -39,7 +39,7 @@ class Salesforce(Connector[SalesforceSettings]):
         webhook="Outbound Message (SOAP), or JSON from a Flow's HTTP Callout",
         proof="secret address and organisation id; for a Flow a token in a header",
         enrichment="the record and fields of related records, by SOQL",
-        poll="by SystemModstamp, every 5 minutes",
+        poll="by SystemModstamp, every 5 minutes; once a day what has no number yet",
         write_back="number and address into the record, a task, the PDF as a file",
         limits="API access (Enterprise, Unlimited, Developer, or bought); Salesforce signs nothing",
     )
@@ -84,7 +84,7 @@ class Salesforce(Connector[SalesforceSettings]):
         return self.settings.url is not None
 
     def poll(self, api: ApiClient, cursor: JsonObject, since: datetime, now: datetime) -> Iterator[Page]:
-        return lookup.poll(self.settings, self._rest(api), cursor, since, now)
+        return polling.poll(self.settings, self._rest(api), cursor, since, now)
 
     def ask(self, api: ApiClient, learner: str) -> Sequence[SourceEvent]:
         return lookup.ask(self.settings, self._rest(api), learner)

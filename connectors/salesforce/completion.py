@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, time
 from typing import Final
 
+from bridge.core import dates
 from bridge.core.dates import read_iso
 from bridge.core.models import JsonObject, SourceEvent
 from bridge.core.text import as_text
@@ -96,18 +97,22 @@ def _moment(text: str | None) -> str | None:
 
 
 def _instant(moment: str | None) -> datetime | None:
+    found = _read(moment)
+    # Of a mere date, its last second, so that it stays the same day where nothing else is known.
+    return found if found is None or isinstance(found, datetime) else datetime.combine(found, time(23, 59, 59), UTC)
+
+
+def over(moment: str | None) -> datetime | None:
+    """Returns when it was completed at the latest, from the `completed_at` of an event; None where that is no time."""
+    found = _read(moment)
+    return found if found is None or isinstance(found, datetime) else dates.over(found)
+
+
+def _read(moment: str | None) -> datetime | date | None:
     try:
-        found = read_iso(moment or "")
+        return read_iso(moment or "")
     except ValueError:
         return None
-    if isinstance(found, datetime):
-        return found
-    # Of a mere date, its last second: what was completed on the day a source was started is not older than that.
-    return _last_second(found)
-
-
-def _last_second(day: date) -> datetime:
-    return datetime.combine(day, time(23, 59, 59), UTC)
 
 
 def _number(text: str | None) -> str | None:

@@ -1,27 +1,21 @@
-"""Asks Salesforce for completions: one record, what changed since a while ago, one learner's, and the courses."""
+"""Asks Salesforce for completions: one record, one learner's, and the courses there are."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
 from typing import Final
 
-from bridge.core.answers import moment
-from bridge.core.connector import CourseFound, Page
+from bridge.core.connector import CourseFound
 from bridge.core.errors import PermanentError
 from bridge.core.models import JsonObject, SourceEvent
 from bridge.core.text import as_text
 from connectors.salesforce import ids, soql
-from connectors.salesforce.completion import make_event
+from connectors.salesforce.completion import make_event, over
 from connectors.salesforce.rest import Rest
 from connectors.salesforce.settings import SalesforceSettings
 
 _ASKED: Final = "record:"
 """Begins the id of every event that was made from a query, and so needs no second one."""
-_LAG: Final = timedelta(minutes=1)
-"""What is being written just now is left for the next poll."""
-_OVERLAP: Final = timedelta(minutes=15)
-"""A transaction may run for ten minutes, and its records carry the time at which it wrote them, not its end."""
 _FIRST: Final = "LIMIT 500"
 
 
@@ -43,27 +37,6 @@ def complete(event: SourceEvent, settings: SalesforceSettings, rest: Rest) -> So
     return _event(settings, record_id, found[0], event.event_id)
 
 
-def poll(
-    settings: SalesforceSettings, rest: Rest, cursor: JsonObject, since: datetime, now: datetime
-) -> Iterator[Page]:
-    """Yields what was completed and touched since the cursor; each page's cursor allows to go on after it.
-
-    Raises PermanentError, TemporaryError.
-    """
-    start, end = (moment(cursor.get("seen")) or since) - _OVERLAP, now - _LAG
-    if end <= start:
-        return
-    window = (f"{soql.STAMP} >= {soql.instant(start)}", f"{soql.STAMP} < {soql.instant(end)}")
-    query = soql.select(settings, *window, *soql.completed(settings), tail=f"ORDER BY {soql.STAMP}, Id")
-    reached = start
-    for found in rest.pages(query):
-        stamps = [stamp for record in found if (stamp := moment(_at(record, soql.STAMP)))]
-        reached = min(end, max([reached, *stamps]))
-        # Several records may share the last stamp; the next query asks for it again, and what is known is skipped.
-        yield Page(_events(settings, found), _cursor(reached))
-    yield Page((), _cursor(end))
-
-
 def ask(settings: SalesforceSettings, rest: Rest, learner: str) -> Sequence[SourceEvent]:
     """Returns the completions of one learner. Raises PermanentError where neither id nor address was given."""
     number, fields = ids.normal(learner), settings.fields
@@ -78,7 +51,7 @@ def ask(settings: SalesforceSettings, rest: Rest, learner: str) -> Sequence[Sour
             code="no_ask",
         )
     query = soql.select(settings, condition, *soql.completed(settings), tail=f"ORDER BY {soql.STAMP}, Id {_FIRST}")
-    return [event for page in rest.pages(query) for event in _events(settings, page)]
+    return [event for page in rest.pages(query) for event in events(settings, page)]
 
 
 def courses(settings: SalesforceSettings, rest: Rest) -> Iterator[CourseFound]:
@@ -97,18 +70,23 @@ def courses(settings: SalesforceSettings, rest: Rest) -> Iterator[CourseFound]:
             yield CourseFound(number, _plain(row.get("title")) or number)
 
 
-def _events(settings: SalesforceSettings, found: Sequence[JsonObject]) -> list[SourceEvent]:
-    known = [(number, record) for record in found if (number := ids.normal(_at(record, "Id")))]
+def events(settings: SalesforceSettings, found: Sequence[JsonObject]) -> list[SourceEvent]:
+    """Returns what records say was completed, each as a poll tells of it."""
+    known = [(number, record) for record in found if (number := ids.normal(at(record, "Id")))]
     return [_event(settings, number, record) for number, record in known]
 
 
 def _event(settings: SalesforceSettings, number: str, record: JsonObject, event_id: str | None = None) -> SourceEvent:
     paths = settings.paths()
-    event = make_event(settings, event_id or _ASKED, number, lambda word: _at(record, paths.get(word, "")))
-    return event if event_id else event.model_copy(update={"event_id": f"{_ASKED}{event.keys[0]}"})
+    event = make_event(settings, event_id or _ASKED, number, lambda word: at(record, paths.get(word, "")))
+    if event_id:
+        return event
+    # What a poll finds is measured by the start line before the mapping knows in which zone its date was one.
+    when = over(event.data["completed_at"])
+    return event.model_copy(update={"event_id": f"{_ASKED}{event.keys[0]}", "occurred_at": when})
 
 
-def _at(record: object, path: str) -> object:
+def at(record: object, path: str) -> object:
     """Returns what stands at a path such as Contact__r.Email; None where a part of it is missing or null."""
     for name in path.split("."):
         if not isinstance(record, dict):
@@ -123,7 +101,3 @@ def _plain(value: object) -> str | None:
         return as_text(value).strip() or None
     except ValueError:
         return None
-
-
-def _cursor(reached: datetime) -> JsonObject:
-    return {"seen": soql.instant(reached)}

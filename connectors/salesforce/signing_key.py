@@ -10,8 +10,8 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 from pydantic import SecretStr
 
-_LIFETIME: Final = 180
-"""Seconds; Salesforce refuses assertions that are valid for longer."""
+_LIFETIME: Final = 120
+"""Seconds. Salesforce refuses assertions that are valid for more than three minutes by its own clock."""
 _BEGIN: Final = "-----BEGIN"
 
 
@@ -29,7 +29,7 @@ def one_line(key: SecretStr) -> SecretStr:
 
 
 def assertion(key: SecretStr, *, client_id: str, username: str, audience: str, now: datetime) -> str:
-    """Returns the signed claim that `username` lets this app in, good for three minutes.
+    """Returns the signed claim that `username` lets this app in, good for two minutes.
 
     https://help.salesforce.com/s/articleView?id=xcloud.remoteaccess_oauth_jwt_flow.htm
     """

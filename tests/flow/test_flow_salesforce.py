@@ -266,6 +266,21 @@ def test_a_completion_whose_message_was_lost_is_found_by_the_poll_and_told(crm: 
     assert [one["count"] for one in crm.reconciled()] == [1]
 
 
+def test_a_record_that_comes_to_light_without_being_touched_is_found_within_a_day(crm: Crm) -> None:
+    crm.complete(at=crm.clock.ago(hours=2))
+    with crm.vendor.lock:
+        held = dict(crm.org.row(RECORD))
+        crm.org.row(RECORD)["Status__c"] = "Enrolled"  # until a formula says otherwise
+    assert crm.poll().new == ()
+    with crm.vendor.lock:
+        crm.org.row(RECORD).update(held)
+    crm.clock.forward(hours=12)
+    assert crm.poll().new == ()
+    crm.clock.forward(hours=13)
+    assert len(crm.poll().new) == 1
+    crm.assert_one_of_each()
+
+
 def test_case_22_pages_equal_stamps_and_records_without_a_learner_lose_nothing(connect: Connect) -> None:
     with connect() as crm:
         crm.decide("other_courses: skip\ncourses:\n  SAFETY-1: Safety\n")

@@ -23,8 +23,8 @@ from vendors.salesforce.org import ORG_ID, USER_ID
 from bridge.demo.vendors.stand_in import Answer, Call, RefusalError
 
 JWT_BEARER: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-_LONGEST: Final = 300
-"""Seconds an assertion may live; Salesforce says three minutes and forgives a little."""
+_LONGEST: Final = 180
+"""Seconds an assertion may live."""
 
 
 @functools.cache
