@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from bridge.core import address_token
 from bridge.core.connector import (
@@ -23,8 +23,7 @@ from bridge.core.connector import (
 )
 from bridge.core.errors import BridgeError
 from bridge.core.models import Certificate, InboundRequest, JsonObject, SignedRequest, SourceEvent
-from bridge.core.signatures import verify_token
-from connectors.teachable import deliveries, record, source_field
+from connectors.teachable import deliveries, proof, record, source_field
 from connectors.teachable.events import COMPLETED, EVENT_TYPES, cut
 from connectors.teachable.rest import Rest, check
 from connectors.teachable.settings import TeachableSettings
@@ -41,7 +40,8 @@ class Teachable(Connector[TeachableSettings]):
     event_types = EVENT_TYPES
     # An event may bring only its own time, which is a little later than that of the completion.
     same_within = timedelta(minutes=10)
-    poll_every = timedelta(days=1)
+    # A sweep comes once a day; the polls in between ask for deliveries that failed, and sweep at once if there are any.
+    poll_every = timedelta(hours=6)
     rate = Rate(100, 60)
     abilities = Abilities(
         webhook="Enrollment.completed; added by hand in Teachable",
@@ -54,14 +54,13 @@ class Teachable(Connector[TeachableSettings]):
 
     # Teachable signs nothing: https://teachable.expert/api-guides/teachable-webhook-security
     def verify(self, request: InboundRequest) -> None:
-        presented = request.path_token or parse_qs(urlsplit(request.url).query).get("token", [None])[0]
-        verify_token(presented, address_token.accepted(self.settings), what="the token in the webhook address")
+        proof.verify(request, self.settings)
 
     def parse(self, request: InboundRequest) -> Sequence[SourceEvent]:
         return cut(request.body)
 
     def sign(self, body: bytes, headers: Mapping[str, str], now: datetime) -> SignedRequest:
-        return SignedRequest(body, dict(headers), address_token.last_part(self.settings))
+        return proof.sign(body, headers, self.settings)
 
     def hosts(self) -> Sequence[str]:
         return (urlsplit(self.settings.api_url).hostname or "",)

@@ -29,6 +29,12 @@ class TeachableSettings(ConnectorSettings):
 
     url_token: UrlToken
     previous_url_token: PreviousUrlToken = None
+    signing_secret: SecretStr | None = Field(
+        None,
+        min_length=8,
+        description="Only if your deliveries turn out to be signed (HMAC-SHA256): the secret; unsigned ones are then "
+        "refused. Teachable documents no signature.",
+    )
     api_key: SecretStr | None = Field(
         None, min_length=1, description="The school's API key (Settings, API); needed for all but bare webhooks."
     )

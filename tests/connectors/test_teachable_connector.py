@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 from typing import Any
 
@@ -81,6 +82,46 @@ def test_the_token_may_stand_in_the_query() -> None:
     teachable().verify(inbound(b"{}", {}, url=url))
     with pytest.raises(SignatureError):
         teachable().verify(inbound(b"{}", {}, url=url.replace("token=", "token=x")))
+
+
+SIGNED = {"signing_secret": "a-signing-secret"}
+
+
+def signature(message: bytes, prefix: str = "") -> str:
+    return prefix + hmac.digest(b"a-signing-secret", message, "sha256").hex()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Teachable-Signature", signature(b"{}")),
+        ("X-Teachable-Signature", signature(b"{}", "sha256=")),
+        (
+            "X-Teachable-Signature",
+            f"t={int(NOW.timestamp()) - 299}, " + signature(f"{int(NOW.timestamp()) - 299}.{{}}".encode(), "v1="),
+        ),
+    ],
+)
+def test_a_signature_counts_only_where_a_secret_is_set_and_in_each_form_that_was_told(name: str, value: str) -> None:
+    teachable().verify(inbound(b"{}", {name: "x"}, TOKEN))
+    teachable(**SIGNED).verify(inbound(b"{}", {name: value}, TOKEN))
+    for headers, body in (({}, b"{}"), ({name: value}, b"{ }"), ({name: value[:-1] + "x"}, b"{}")):
+        with pytest.raises(SignatureError):
+            teachable(**SIGNED).verify(inbound(body, headers, TOKEN))
+    with pytest.raises(SignatureError):
+        teachable(**SIGNED).verify(inbound(b"{}", {name: value}, "another-token"))
+
+
+@pytest.mark.parametrize("stamp", [str(int(NOW.timestamp()) - 301), str(int(NOW.timestamp()) + 301), "x", "-1", ""])
+def test_a_signature_of_another_time_is_refused(stamp: str) -> None:
+    value = f"t={stamp}," + signature(f"{stamp}.{{}}".encode(), "v1=")
+    with pytest.raises(SignatureError, match="The time in"):
+        teachable(**SIGNED).verify(inbound(b"{}", {"Teachable-Signature": value}, TOKEN))
+
+
+def test_a_sample_is_signed_where_a_secret_is_set() -> None:
+    made = teachable(**SIGNED).sign(b"{}", {"X-Teachable-Signature": "old"}, NOW)
+    teachable(**SIGNED).verify(inbound(made.body, made.headers, made.path_token))
 
 
 def test_case_04_no_refusal_repeats_the_token_that_was_presented() -> None:

@@ -15,6 +15,7 @@ from test_teachable_connector import COURSE, LEARNER, TOKEN, outcome, parsed, te
 from bridge.core.connector import Page
 from bridge.core.errors import PermanentError, TemporaryError
 from bridge.core.models import JsonObject, SourceEvent
+from connectors.teachable import Teachable
 
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 COURSES: dict[str, Any] = {
@@ -140,6 +141,13 @@ def test_deliveries_that_failed_bring_the_next_sweep_forward() -> None:
     asked = next(one for one in api.asked if one.path == "/webhooks/77/events")
     assert asked.query["response_http_status_gte"] == "300"
     assert asked.query["created_after"] == "2026-11-23T12:00:00Z"
+
+
+def test_failed_deliveries_are_looked_for_between_two_sweeps_without_any_setting() -> None:
+    cursor = dict(poll({}, {})[0][-1].cursor)
+    routes: dict[str, Route] = {"GET /webhooks": {"webhooks": [WEBHOOK]}, "GET /webhooks/77/events": {"events": []}}
+    _, api = poll(cursor, routes, NOW + Teachable.poll_every)
+    assert api.paths() == ["GET /webhooks", "GET /webhooks/77/events"]
 
 
 def test_each_failed_delivery_brings_one_sweep_only() -> None:
