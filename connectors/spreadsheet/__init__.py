@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
 from pydantic import Field
 
-from bridge.core import address_token
+from bridge.core import address_token, long_ids
 from bridge.core.address_token import OptionalUrlToken, PreviousUrlToken
 from bridge.core.connector import Abilities, Connector, ConnectorSettings
 from bridge.core.errors import PayloadError, SignatureError
@@ -19,6 +20,8 @@ from bridge.core.wording import suggestion
 from connectors.spreadsheet.table import MOST_ROWS, rows, tidy
 
 ROW: Final = "row"
+_OF_A_PERSON: Final = re.compile(r"00[135Q][A-Za-z0-9]{12}")
+"""How ids of accounts, contacts, users and leads begin in a report out of a CRM."""
 
 
 class SpreadsheetSettings(ConnectorSettings):
@@ -89,7 +92,7 @@ class Spreadsheet(Connector[SpreadsheetSettings]):
         settings = self.settings
         learner, course, day = (row.get(name, "") for name in (settings.learner, settings.course, settings.date))
         key = row.get(settings.key, "") if settings.key else ""
-        who = " ".join(learner.casefold().split())
+        who = _who(learner)
         # The same row in next week's file is the same event; without an id it is known by what it says.
         said = [who, course.casefold(), day] if who or course else sorted(row.items())
         digest = hashlib.sha256(json.dumps([key] if key else said).encode()).hexdigest()
@@ -102,3 +105,11 @@ class Spreadsheet(Connector[SpreadsheetSettings]):
             keys=(f"{ROW}:{digest}",),
             data=data,
         )
+
+
+def _who(learner: str) -> str:
+    """Returns what stands for a learner: names and addresses are the same in small letters and capitals, ids of a CRM's
+    people in 15 characters are not (those in 18 are, and name the same people).
+    """
+    number = long_ids.normal(learner) if _OF_A_PERSON.match(learner.strip()) else None
+    return number or " ".join(learner.casefold().split())

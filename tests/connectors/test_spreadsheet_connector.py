@@ -62,6 +62,16 @@ def test_the_same_row_in_another_file_is_the_same_event() -> None:
     assert events(other)[0].event_id == events(TABLE)[1].event_id
 
 
+def test_a_person_of_a_crm_is_the_same_by_15_and_by_18_characters_and_another_one_by_case_alone() -> None:
+    ids = ("00558000001N0Ke", "00558000001N0KeAAK", "00558000001n0keaak", "00558000001N0kE")
+    table = "id,course,completed_at\n" + "".join(f"{one},C1,2026-10-31\n" for one in ids)
+    found = events(table, learner="id")
+    assert [one.subject for one in found[:3]] == ["00558000001N0KeAAK"] * 3
+    assert len({one.event_id for one in found[:3]}) == 1
+    assert found[3].subject not in ("00558000001N0KeAAK", None)
+    assert found[3].event_id != found[0].event_id
+
+
 def test_a_column_that_never_repeats_decides_when_it_is_named() -> None:
     text = "order,email,course,completed_at\n1,a@example.invalid,C1,2026-10-31\n2,a@example.invalid,C1,2026-10-31\n"
     assert len({event.event_id for event in events(text, key="order")}) == 2
