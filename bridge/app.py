@@ -173,7 +173,7 @@ class Bridge:
     def polling(self) -> Polling:
         """What asks the sources."""
         parts = self.upkeep.overloaded, self.node, self.woken.set, self.redactor.text
-        return Polling(self.store, self.api, self._unwanted, *parts)
+        return Polling(self.store, self.api, self._unwanted, self._acts, *parts)
 
     @cached_property
     def bringing(self) -> Bringing:
@@ -197,6 +197,9 @@ class Bridge:
 
     def _unwanted(self, name: str, event: SourceEvent) -> Ignored | None:
         return not_wanted(event, self.mappings.current(name), defaults=self.defaults)
+
+    def _acts(self, name: str, event: SourceEvent) -> bool:
+        return self.mappings.current(name).acts(event.event_type)
 
     def _clerk(self) -> Clerk:
         parts = self.store, self.renderer, self.templates, self.publisher, self.planner

@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from bridge.cli.session import Session, actor, pass_session
 from bridge.core.connector import Finding
 from bridge.core.errors import BridgeError, ConfigError
+from bridge.core.models import State
 
 if TYPE_CHECKING:
     from bridge.app import Bridge
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from bridge.core.document import Document
     from bridge.store.certificates import CertificateHit
     from bridge.store.transaction import Transaction
+
+_MOST: Final = 1_000
+"""Of what test mode caught; newest first."""
 
 
 @click.command("go-live")
@@ -43,7 +47,7 @@ def go_live(session: Session, name: str, from_now: bool, yes: bool) -> None:
         )
     with session.bridge() as bridge:
         caught = _caught(bridge, source)
-        _print_caught(page, source, caught)
+        _print_caught(page, source, caught, _stuck(bridge, source))
         page.heading("Ready?")
         findings = list(_findings(bridge, source))
         print_findings(page, findings)
@@ -61,16 +65,35 @@ def go_live(session: Session, name: str, from_now: bool, yes: bool) -> None:
 def _caught(bridge: Bridge, source: str) -> list[CertificateHit]:
     from bridge.store import certificates
 
-    found = bridge.store.read(lambda tx: certificates.search(tx, source=source, limit=1000))
+    found = bridge.store.read(lambda tx: certificates.search(tx, source=source, limit=_MOST))
     return [hit for hit in found if hit.certificate.test and hit.certificate.state == "issued"]
 
 
-def _print_caught(page: Page, source: str, caught: list[CertificateHit]) -> None:
+def _stuck(bridge: Bridge, source: str) -> dict[State, int]:
+    """Returns how many events of test mode came no further, by state."""
+    from bridge.store import inbox
+
+    def count(tx: Transaction, state: State) -> int:
+        return sum(row.test for row in inbox.search(tx, source=source, state=state, limit=_MOST))
+
+    states = (State.HELD, State.FAILED)
+    return bridge.store.read(lambda tx: {state: number for state in states if (number := count(tx, state))})
+
+
+def _print_caught(page: Page, source: str, caught: list[CertificateHit], stuck: dict[State, int]) -> None:
     from bridge.cli.output import Column
 
     page.title(f"What test mode caught of {source}")
+    if stuck:
+        named = " and ".join(f"{number:,} {state.value}" for state, number in stuck.items())
+        page.say(
+            f"{named}: these events led to no certificate, and the next ones like them will not either. The reasons: "
+            f"certbridge events list --source {source}",
+            style="yellow",
+        )
     if not caught:
-        page.say("Nothing yet. Complete a course as a test learner first, and look at the certificate.", style="yellow")
+        nothing = "No certificate yet." if stuck else "Nothing yet."
+        page.say(f"{nothing} Complete a course as a test learner first, and look at the certificate.", style="yellow")
         return
     columns = [Column("Learner"), Column("Course"), Column("Completed", fixed=True)]
     rows = [(hit.version.data, hit.completion) for hit in caught]

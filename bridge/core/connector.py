@@ -277,7 +277,8 @@ class Connector(ABC, Generic[S]):
         last page the cursor must be one from which a later poll finds what came since, with an overlap. Events of
         poll and webhook about one completion share a key, or learner, course and time (`same_within`).
         `occurred_at` is when it was completed; None where the vendor cannot say: what is there at the first contact
-        then counts as older than the start line.
+        then counts as older than the start line. Events that take a completion back may be among them; their keys are
+        those of the completion, so only their `event_id` tells that they came before.
         """
         return iter(())
 

@@ -113,6 +113,11 @@ class Mapping:
         """Returns the event types that the mapping has an entry for."""
         return list(self._book.events)
 
+    def acts(self, event_type: str) -> bool:
+        """Tells whether the entry for this event type takes back, forgets or merges, instead of completing."""
+        entry = self._book.events.get(event_type)
+        return entry is not None and entry.act is not None
+
     def courses(self) -> list[CourseListing]:
         """Returns every course entry, and one with an empty key when courses that are not listed are issued too."""
         book = self._book

@@ -82,6 +82,8 @@ class Polling:
     store: Store
     apis: Callable[[str], ApiClient]
     unwanted: Unwanted
+    acts: Callable[[str, SourceEvent], bool]
+    """Says whether an event of a source takes something back, forgets or merges, and is no completion."""
     overloaded: Callable[[str], bool]
     node: str
     wake: Callable[[], None]
@@ -156,7 +158,7 @@ class Polling:
         def write(tx: Transaction) -> Polled:
             if not leases.renew(tx, _lease(look.source), look.token, LEASE):
                 raise TemporaryError("Another node has taken this poll over.", code="lost_lease")
-            found = _Found(tx, look, self.unwanted, first=state.first)
+            found = _Found(tx, look, self.unwanted, self.acts, first=state.first)
             for event in page.events:
                 found.take(event, page.touched.get(event.event_id))
             polls.save(tx, look.source.name, state)
@@ -212,10 +214,19 @@ class Polling:
 class _Found:
     """Sorts the events of one page, within one transaction."""
 
-    def __init__(self, tx: Transaction, look: _Look, unwanted: Unwanted, *, first: bool) -> None:
+    def __init__(
+        self,
+        tx: Transaction,
+        look: _Look,
+        unwanted: Unwanted,
+        acts: Callable[[str, SourceEvent], bool],
+        *,
+        first: bool,
+    ) -> None:
         self.tx = tx
         self.look = look
         self._unwanted = unwanted
+        self._acts = acts
         self.first = first
         self.new: list[int] = []
         self.lost: list[int] = []
@@ -229,10 +240,17 @@ class _Found:
         look = self.look
         if event.occurred_at is not None and event.occurred_at < look.since:
             self.older += 1
-        elif knows(self.tx, look.source, event):
+        elif self._knows(event):
             self.known += 1
         else:
             self._put(event, touched)
+
+    def _knows(self, event: SourceEvent) -> bool:
+        source = self.look.source
+        if self._acts(source.name, event):
+            # Its keys are those of the completion that it takes back.
+            return event_keys.has(self.tx, source.name, source.test, event)
+        return knows(self.tx, source, event)
 
     def _put(self, event: SourceEvent, touched: datetime | None) -> None:
         look = self.look

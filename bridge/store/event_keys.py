@@ -21,10 +21,15 @@ def note(tx: Transaction, source: str, test: bool, event: SourceEvent, inbox_id:
         queue.insert_new(tx, event_keys, {"source": source, "test": test, "key": one, "inbox_id": inbox_id})
 
 
+def has(tx: Transaction, source: str, test: bool, event: SourceEvent) -> bool:
+    """Tells whether this very event is in the inbox: by its id."""
+    same = select(inbox.c.id).where(inbox.c.source == source, inbox.c.test == test, inbox.c.event_id == event.event_id)
+    return tx.connection.execute(same.limit(1)).first() is not None
+
+
 def knows(tx: Transaction, source: str, test: bool, event: SourceEvent, within: timedelta) -> bool:
     """Tells whether an event is in the inbox: by its id, one of its keys, or learner, course and time (`within`)."""
-    same = select(inbox.c.id).where(inbox.c.source == source, inbox.c.test == test, inbox.c.event_id == event.event_id)
-    if tx.connection.execute(same.limit(1)).first() is not None:
+    if has(tx, source, test, event):
         return True
     wanted = {stored_key(one) for one in event.keys}
     noted = select(event_keys.c.inbox_id).where(event_keys.c.source == source, event_keys.c.test == test)

@@ -118,7 +118,8 @@ class MoodleSettings(ConnectorSettings):
             raise ValueError(f"plugin {self.plugin} needs webhook_token (url_token alone is not enough for it)")
         if self.plugin == "local_webhookengine":
             for secret in filter(None, (self.webhook_token, self.previous_webhook_token)):
-                standard_webhooks_key(secret)
+                if standard_webhooks_key(secret).shared is None:
+                    raise ValueError("the signing secret of Event Webhooks begins with whsec_; this is another key")
         return self
 
     @property

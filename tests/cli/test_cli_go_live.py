@@ -176,6 +176,17 @@ def test_what_test_mode_caught_is_listed_and_found_again_by_the_first_live_poll(
     assert tried.mails() == 1
 
 
+def test_what_came_but_led_to_no_certificate_is_not_passed_over(tried: Harbour) -> None:
+    tried.says("sources", "list")
+    tried.vendor.complete("1", datetime.now(UTC), name=" ")
+    tried.says("poll", "harbour")
+    said = go_live(tried, code=130, input="n\n")
+    assert "1 held: these events led to no certificate, and the next ones like them will not either." in said
+    assert "The reasons: certbridge events list --source harbour" in said
+    assert "No certificate yet. Complete a course as a test learner first" in said
+    assert "Nothing yet" not in said
+
+
 def test_from_now_on_what_test_mode_caught_gets_nothing_real(tried: Harbour) -> None:
     catch_one(tried)
     before = start_line(tried)

@@ -305,9 +305,10 @@ def test_a_custom_template_without_the_event_says_what_to_remove(event: object) 
         engine(event=event)
 
 
-def test_a_signing_secret_that_is_none_is_refused_when_it_is_set() -> None:
+@pytest.mark.parametrize("secret", ["sample-shared-token", "whpk_" + "A" * 43 + "=", "whsk_" + "A" * 43 + "="])
+def test_a_signing_secret_that_is_none_is_refused_when_it_is_set(secret: str) -> None:
     with pytest.raises(ValidationError, match="whsec_"):
-        moodle(plugin="local_webhookengine", webhook_token="sample-shared-token")
+        moodle(plugin="local_webhookengine", webhook_token=secret)
 
 
 # -- no plugin at all ----------------------------------------------------------------------------------

@@ -139,6 +139,29 @@ def test_a_store_is_asked_from_the_start_line_and_its_more_links_are_followed() 
     assert event == parsed()
 
 
+def test_a_store_that_only_can_be_asked_tells_of_what_it_voided_where_all_verbs_are_asked_for() -> None:
+    void = json.loads((SAMPLES / "xapi" / "voided.SYNTHETIC" / "body").read_bytes())
+    visited = {**STATEMENT, "id": "x", "verb": {"id": "http://adlnet.gov/expapi/verbs/experienced"}}
+    api = ScriptedApi(
+        xapi(**STORE),
+        ("GET /statements", Answer({"statements": [STATEMENT, visited, {"id": "odd"}, void], "more": ""})),
+    )
+    (page,) = xapi(**STORE, lrs_verb="all").poll(api, {}, datetime(2026, 1, 1, tzinfo=UTC), NOW)
+    assert "verb" not in api.asked[0].query
+    assert [event.event_type for event in page.events] == ["completed", "voided"]
+    assert page.events[1].keys == page.events[0].keys
+    assert decided(page.events[1]).kind == "revocation"
+
+
+def test_a_store_is_asked_for_one_verb_otherwise_whichever_that_is() -> None:
+    own = {**STATEMENT, "verb": {"id": "http://school.example/finished"}}
+    api = ScriptedApi(xapi(**STORE), ("GET /statements", Answer({"statements": [own], "more": ""})))
+    connector = xapi(**STORE, lrs_verb="http://school.example/finished")
+    (page,) = connector.poll(api, {}, datetime(2026, 1, 1, tzinfo=UTC), NOW)
+    assert api.asked[0].query["verb"] == "http://school.example/finished"
+    assert [event.event_type for event in page.events] == ["http://school.example/finished"]
+
+
 def test_the_store_is_signed_in_to_with_its_own_login_and_version() -> None:
     access = xapi(**STORE).authenticate(ScriptedApi(xapi()))
     assert access is not None

@@ -217,9 +217,20 @@ def test_xml_is_read_without_its_namespaces() -> None:
     }
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "iso-8859-1", "windows-1252", "utf-16"])
+def test_xml_is_read_in_the_encoding_that_it_declares(encoding: str) -> None:
+    body = f'<?xml version="1.0" encoding="{encoding}"?><event type="done"><name>Zoë Größe</name></event>'
+    (event,) = parsed(XML, body.encode(encoding))
+    assert event.data["name"] == "Zoë Größe"
+
+
 @pytest.mark.parametrize(
     "body",
     [
+        b'<?xml version="1.0" encoding="no-such-thing"?><a/>',
+        b'<?xml version="1.0" encoding="shift_jis"?><a>x</a>',
+        b'<?xml version="1.0" encoding="rot13"?><a>x</a>',
+        b'<?xml version="1.0" encoding="utf-7"?><a>+AGE-</a>',
         b"",
         b"<a>",
         b"<a></b>",

@@ -10,6 +10,8 @@ from functools import cache
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils
 from declared_examples import NOW, SMALL, Script, build, request
 from joserfc import jws
 from joserfc.jwk import ECKey, RSAKey
@@ -46,6 +48,57 @@ def encoded(part: object) -> bytes:
     return base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=")
 
 
+Private = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+
+
+@cache
+def signer_of(kind: str) -> Private:
+    if kind == "RSA":
+        return rsa.generate_private_key(65537, 2048)
+    if kind == "Ed25519":
+        return ed25519.Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+    curves = {"P-256": ec.SECP256R1(), "P-384": ec.SECP384R1(), "P-521": ec.SECP521R1()}
+    return ec.generate_private_key(curves[kind])
+
+
+def signed_by_hand(algorithm: str, kid: str, key: Private) -> bytes:
+    """Signs without the library that verifies: after RFC 7518 (3.3 to 3.5) and RFC 8037."""
+    start = encoded({"alg": algorithm, "kid": kid}) + b"." + encoded(CLAIMS)
+    return start + b"." + base64.urlsafe_b64encode(_signature(algorithm, key, start)).rstrip(b"=")
+
+
+def _signature(algorithm: str, key: Private, start: bytes) -> bytes:
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        return key.sign(start)
+    digest = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}[algorithm[2:]]
+    if isinstance(key, rsa.RSAPrivateKey):
+        pss = padding.PSS(padding.MGF1(digest), digest.digest_size)
+        return key.sign(start, pss if algorithm.startswith("PS") else padding.PKCS1v15(), digest)
+    halves = utils.decode_dss_signature(key.sign(start, ec.ECDSA(digest)))
+    size = (key.key_size + 7) // 8
+    return b"".join(half.to_bytes(size, "big") for half in halves)
+
+
+def public_jwk(key: Private) -> dict[str, Any]:
+    public = key.public_key()
+    if isinstance(public, ed25519.Ed25519PublicKey):
+        return {"kty": "OKP", "crv": "Ed25519", "x": _url64(public.public_bytes_raw())}
+    if isinstance(public, rsa.RSAPublicKey):
+        numbers = public.public_numbers()
+        return {"kty": "RSA", "n": _url64(_bytes_of(numbers.n, 256)), "e": _url64(_bytes_of(numbers.e, 3))}
+    size, point = (public.key_size + 7) // 8, public.public_numbers()
+    curve = {256: "P-256", 384: "P-384", 521: "P-521"}[public.key_size]
+    return {"kty": "EC", "crv": curve, "x": _url64(_bytes_of(point.x, size)), "y": _url64(_bytes_of(point.y, size))}
+
+
+def _bytes_of(number: int, size: int) -> bytes:
+    return number.to_bytes(size, "big")
+
+
+def _url64(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
 def jwks(*keys: Any) -> dict[str, Any]:
     return {"keys": [one.as_dict(private=False) for one in keys]}
 
@@ -66,6 +119,33 @@ def test_a_token_of_the_vendor_is_verified_and_read() -> None:
 
 def test_an_elliptic_key_is_one_too() -> None:
     acme(key("k2", "EC")).verify(request(token(kid="k2", alg="ES256")))
+
+
+SIGNERS = {
+    "RS256": "RSA", "RS384": "RSA", "RS512": "RSA", "PS256": "RSA", "PS384": "RSA", "PS512": "RSA",
+    "ES256": "P-256", "ES384": "P-384", "ES512": "P-521", "EdDSA": "Ed25519", "Ed25519": "Ed25519",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("algorithm", SIGNERS)
+def test_each_algorithm_that_can_be_declared_is_verified(algorithm: str) -> None:
+    made, kid = signer_of(SIGNERS[algorithm]), "of-the-vendor"
+    signed = signed_by_hand(algorithm, kid, made)
+    text = TEXT.replace("algorithms: [RS256, ES256]", f"algorithms: [{algorithm}]")
+    connector = build(text, host="school.acme.example")
+    connector.refresh(Script(connector, {"keys": [{**public_jwk(made), "kid": kid}]}))
+    connector.verify(request(signed))
+    head, _, signature = signed.split(b".")
+    with pytest.raises(SignatureError, match="does not fit"):
+        connector.verify(request(b".".join((head, encoded({**CLAIMS, "user": "8"}), signature))))
+
+
+def test_a_token_may_be_as_large_as_any_other_webhook() -> None:
+    large = token({**CLAIMS, "text": "x" * 1_000_000}, x5c=["A" * 1_500] * 3)
+    connector = acme(key("k1"))
+    connector.verify(request(large))
+    (event,) = connector.parse(request(large))
+    assert event.event_id == "1"
 
 
 def test_while_the_key_is_not_known_the_vendor_is_asked_to_try_again_and_the_keys_are_fetched() -> None:

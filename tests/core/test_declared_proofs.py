@@ -9,11 +9,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from declared_examples import NOW, SECRET, SMALL, build, kind, proven, request
 from pydantic import SecretStr, ValidationError
 
 from bridge.cli.shown.source import webhook_url
-from bridge.core.errors import SignatureError
+from bridge.core.errors import PermanentError, SignatureError
 from bridge.core.signatures import standard_webhooks_signature
 
 BODY = b'{"type": "done", "id": "1"}'
@@ -42,6 +43,11 @@ KINDS: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "hmac with parts": (
         '[{hmac: {header: X-Sig, part: v1, signs: "{{ timestamp }}.{{ body }}", timestamp: {part: t}}}]',
+        {"signing_secret": SECRET},
+    ),
+    "hmac with a prefix inside its part": (
+        '[{hmac: {header: X-Sig, part: sig, prefix: sha256=, signs: "{{ timestamp }}.{{ body }}", '
+        "timestamp: {part: t}}}]",
         {"signing_secret": SECRET},
     ),
     "hmac with id": (
@@ -77,6 +83,9 @@ def test_what_we_sign_is_accepted_and_everything_else_refused(proof: str) -> Non
     strangers = {name: value if name == "username" else _other(value) for name, value in settings.items()}
     with pytest.raises(SignatureError):
         proven(text, **strangers).verify(good)
+
+
+ADDRESSED = {"signing_secret": SECRET, "url_token": SECRET[::-1]}
 
 
 def _other(secret: str) -> str:
@@ -131,6 +140,67 @@ def test_the_method_and_the_address_may_be_signed() -> None:
 def test_sha1_in_base64_is_what_some_older_systems_send() -> None:
     connector = proven("[{hmac: {header: X-Sig, algorithm: sha1, encoding: base64}}]", signing_secret=SECRET)
     connector.verify(request(BODY, {"X-Sig": base64.b64encode(digest(BODY, "sha1")).decode()}))
+
+
+@pytest.mark.parametrize("prefix", ["", "sha=", "HMAC "])
+@pytest.mark.parametrize("encoding", ["hex", "base64"])
+@pytest.mark.parametrize("algorithm", ["sha1", "sha256", "sha512"])
+def test_each_hash_is_read_in_each_form(algorithm: str, encoding: str, prefix: str) -> None:
+    words = f"header: X-Sig, algorithm: {algorithm}, encoding: {encoding}" + (f", prefix: '{prefix}'" if prefix else "")
+    connector = proven(f"[{{hmac: {{{words}}}}}]", signing_secret=SECRET)
+    made = digest(BODY, algorithm)
+    written = made.hex() if encoding == "hex" else base64.b64encode(made).decode()
+    connector.verify(request(BODY, {"X-Sig": prefix + written}))
+    connector.verify(request(BODY, connector.sign(BODY, {}, NOW).headers))
+    for wrong in (digest(BODY + b" ", algorithm), digest(BODY, "sha384")):
+        other = wrong.hex() if encoding == "hex" else base64.b64encode(wrong).decode()
+        with pytest.raises(SignatureError):
+            connector.verify(request(BODY, {"X-Sig": prefix + other}))
+
+
+@pytest.mark.parametrize(
+    ("proof", "lost", "said"),
+    [
+        ("hmac with time", "X-Time", "the header X-Time is missing"),
+        ("hmac with parts", None, "the part t of the header X-Sig is missing"),
+        ("hmac with id", "X-Id", "the header X-Id is missing"),
+    ],
+)
+def test_what_is_signed_besides_and_did_not_come_is_named_and_no_secret_suspected(
+    proof: str, lost: str | None, said: str
+) -> None:
+    text, settings = KINDS[proof]
+    headers = dict(proven(text, **settings).sign(BODY, {}, NOW).headers)
+    if lost is None:
+        headers["X-Sig"] = headers["X-Sig"].partition(",")[2]
+    else:
+        del headers[lost]
+    with pytest.raises(SignatureError, match=said) as caught:
+        proven(text, **settings).verify(request(BODY, headers))
+    assert caught.value.stable_code == "signature_missing"
+
+
+def test_where_the_address_is_signed_no_sample_can_be_sent_and_it_is_said() -> None:
+    connector = proven('[{hmac: {header: S, signs: "{{ url }}{{ body }}"}}, {url_token: {}}]', **ADDRESSED)
+    with pytest.raises(PermanentError, match="so no sample of one can be sent"):
+        connector.sign(BODY, {}, NOW)
+    assert connector.address_secrets() == (SECRET[::-1], {})
+
+
+def test_a_vendors_public_key_verifies_and_cannot_sign_a_sample() -> None:
+    pair = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+    public = pair.public_key().public_bytes_raw()
+    ours, theirs = ("whsk_" + base64.b64encode(bytes(range(32))).decode(), "whpk_" + base64.b64encode(public).decode())
+    seconds = int(NOW.timestamp())
+    signature = standard_webhooks_signature("msg_1", seconds, BODY, SecretStr(ours))
+    assert signature.startswith("v1a,")
+    headers = {"webhook-id": "msg_1", "webhook-timestamp": str(seconds), "webhook-signature": signature}
+    connector = proven("[{standard_webhooks: {}}]", signing_secret=theirs)
+    connector.verify(request(BODY, headers))
+    with pytest.raises(SignatureError, match="does not fit"):
+        connector.verify(request(BODY + b" ", headers))
+    with pytest.raises(PermanentError, match="Only the vendor has the key"):
+        connector.sign(BODY, {}, NOW)
 
 
 @pytest.mark.parametrize("unit", ["milliseconds", "iso"])

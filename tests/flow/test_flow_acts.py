@@ -13,8 +13,9 @@ from flow.rig import Rig
 from vendors.harbour_lms import HarbourStandIn
 
 from bridge.core import certificate_id
+from bridge.core.connector import Page
 from bridge.core.errors import PermanentError, TemporaryError
-from bridge.core.models import JsonObject, State
+from bridge.core.models import JsonObject, SourceEvent, State
 from bridge.demo.vendors.stand_in import Answer, Call, Wire
 from bridge.issuing.job import RenderJob
 from bridge.store import completions, erase, outbox
@@ -47,6 +48,18 @@ def test_a_completion_taken_back_by_its_key_revokes_its_certificate_and_the_lear
     assert [line.actor for line in site.rig.timeline(certificate_id=hit.certificate.id)][-1] == "source:harbour"
     assert len(site.rig.mails()) == 2
     assert site.vendor.learners["7"]["certificate"] == ""
+
+
+def test_a_poll_that_tells_of_it_takes_back_as_a_webhook_does_and_once(any_harbour: Site) -> None:
+    site = any_harbour
+    site.told(site.vendor.completed(1, person(site, enrolment="e-7")))
+    about = {"subject": "7", "course": "68", "keys": ("enrolment:e-7",), "occurred_at": AT}
+    event = SourceEvent(event_id="r-1", event_type="completion.revoked", data={"reason": "A mistake."}, **about)  # type: ignore[arg-type]
+    site.source.connector.poll = lambda *_: iter([Page([event], {})])  # type: ignore[method-assign]
+    assert len(site.poll().new) == 1
+    assert site.rig.certificate().certificate.revoke_reason == "A mistake."
+    again = site.poll()
+    assert (again.new, again.known) == ((), 1)
 
 
 def test_without_a_key_learner_and_course_mean_the_latest_completion(harbour: Site) -> None:

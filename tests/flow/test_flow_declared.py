@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -207,6 +208,20 @@ def test_a_record_store_is_asked_page_by_page_and_its_statements_meet_those_it_f
         assert [hit.version.data.recipient.name for hit in rig.certificates()] == [LEARNER, "Lee O'Neill"]
         assert any("/more/" in call.path for call in plain.calls)
         assert len(poll(rig, "xapi").new) == 0
+        assert plain.refused == []
+
+
+def test_a_store_that_only_can_be_asked_takes_back_what_it_voided(rig: Rig, plain: PlainApi) -> None:
+    plain.state(records.completed(1, "dana@example.invalid", LEARNER, "https://lms.example/68", NOVEMBER))
+    store = {"lrs_url": f"{plain.url}/xapi", "lrs_key": plain.lrs_user, "lrs_secret": plain.lrs_password}
+    with_xapi(rig, **store, lrs_verb="all")
+    with rig.running():
+        assert len(poll(rig, "xapi").new) == 1
+        issued(rig)
+        plain.state(records.voided(2, plain.statements[0]["id"], datetime.now(UTC)))
+        assert len(poll(rig, "xapi").new) == 1
+        assert rig.certificate().certificate.state == "revoked"
+        assert poll(rig, "xapi").new == ()
         assert plain.refused == []
 
 

@@ -59,6 +59,20 @@ def completed(number: int, email: str, name: str, course: str, at: datetime, **c
     return statement | changes
 
 
+def voided(number: int, statement: str, at: datetime) -> dict[str, Any]:
+    """Returns the xAPI statement that voids another one, as somebody who is no learner makes it."""
+    return completed(
+        number,
+        "admin@example.invalid",
+        "Admin",
+        "",
+        at,
+        verb={"id": "http://adlnet.gov/expapi/verbs/voided", "display": {"en-US": "voided"}},
+        object={"objectType": "StatementRef", "id": statement},
+        result={},
+    )
+
+
 def zoned(at: datetime) -> str:
     """Writes a time in UTC with an offset and without milliseconds."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S+00:00")

@@ -119,7 +119,7 @@ def _xml(body: bytes, nested: Nested | None) -> object:
     if len(body) > MAX_BYTES:
         raise PayloadError(f"The body has {len(body):,} bytes; at most {MAX_BYTES:,} are read.")
     reading = _Xml()
-    parser = expat.ParserCreate("utf-8")
+    parser = expat.ParserCreate()  # in the encoding that the XML declares, else UTF-8
     parser.buffer_text = True
     # A document type can hold entities that grow without end, or name files of ours.
     parser.StartDoctypeDeclHandler = _no_doctype
@@ -129,6 +129,8 @@ def _xml(body: bytes, nested: Nested | None) -> object:
         parser.Parse(body, True)
     except expat.ExpatError as failure:
         raise PayloadError(f"The body is no XML: {expat.ErrorString(failure.code)}, line {failure.lineno}.") from None
+    except (LookupError, ValueError):
+        raise PayloadError("The XML is written in an encoding that is not known here. Have it sent as UTF-8.") from None
     return reading.root
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic import Field, field_validator
 
 from bridge.core.declared.addresses import Address, WebAddress
 from bridge.core.declared.keys import KeyRing
-from bridge.core.declared.proofs import Draft, ProofKind
+from bridge.core.declared.proofs import ONLY_THE_VENDOR, Draft, ProofKind
 from bridge.core.declared.settings import Fields, visible
 from bridge.core.declared.signed import Duration
 from bridge.core.declared.texts import Test, Unclear, Words, line
@@ -21,6 +21,9 @@ from bridge.core.headers import authorization
 from bridge.core.models import InboundRequest
 from bridge.core.payload import MAX_BYTES, read_object
 from bridge.core.section import Section
+
+if TYPE_CHECKING:  # the library is loaded with the first token: few sources need it
+    from joserfc.jws import JWSRegistry
 
 Algorithm = Literal[
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"
@@ -85,10 +88,7 @@ class JwtProof(ProofKind):
                 )
 
     def sign(self, draft: Draft, settings: Any) -> None:
-        raise PermanentError(
-            "Only the vendor has the key that signs these requests, so no sample of them can be sent. `certbridge try "
-            "SOURCE FILE` shows what would become of one."
-        )
+        raise PermanentError(ONLY_THE_VENDOR)
 
     def _token(self, request: InboundRequest) -> str:
         if self.place == "authorization":
@@ -117,9 +117,10 @@ class JwtProof(ProofKind):
         from joserfc import jws
         from joserfc.errors import JoseError
 
+        registry = _registry(str(algorithm))
         for key in known:
             try:
-                found = jws.deserialize_compact(token, key, algorithms=[str(algorithm)])
+                found = jws.deserialize_compact(token, key, registry=registry)
                 return read_object(found.payload)
             except PayloadError as error:
                 raise SignatureError(f"The token's contents cannot be read. {error}") from None
@@ -143,6 +144,21 @@ class JwtProof(ProofKind):
         found = value if isinstance(value, list) else [value]
         if wanted not in found:
             raise SignatureError(f"The token is genuine, but its claim {name} is not {wanted!a}.", code="claims")
+
+
+def _registry(algorithm: str) -> JWSRegistry:
+    """Returns what the library verifies by: this algorithm alone, and as much as any other webhook may hold."""
+    from joserfc.jws import JWSRegistry
+
+    class Registry(JWSRegistry):
+        max_header_length = 16_384  # some vendors send their certificates along (x5c)
+        max_payload_length = 2 * MAX_BYTES  # as base64, which is a third longer
+
+        def get_alg(self, name: str) -> Any:
+            # Without its warning about the older name of Ed25519, which many vendors still write: EdDSA (RFC 8037).
+            return self.algorithms[name] if name == "EdDSA" == algorithm else super().get_alg(name)
+
+    return Registry(algorithms=[algorithm])
 
 
 def segment(token: str, number: int) -> dict[str, object]:

@@ -17,6 +17,10 @@ from bridge.core.models import InboundRequest
 from bridge.core.section import Section
 from bridge.core.signatures import verify_token
 
+ONLY_THE_VENDOR = (
+    "Only the vendor has the key that signs these requests, so no sample of them can be sent. `certbridge try SOURCE "
+    "FILE` shows what would become of one."
+)
 HEADER = r"^[A-Za-z0-9][A-Za-z0-9-]{0,79}$"
 
 

@@ -11,7 +11,9 @@ from bridge.core.declared.addresses import Address
 from bridge.core.declared.jwt_proof import JwtProof
 from bridge.core.declared.model import Declaration
 from bridge.core.declared.proof import kinds_of
+from bridge.core.declared.proofs import ProofKind
 from bridge.core.declared.settings import secret_fields
+from bridge.core.declared.standard_proof import StandardWebhooksProof
 from bridge.core.declared.texts import Condition, Path, Tree
 from bridge.core.document import Document
 from bridge.core.errors import Problem
@@ -85,7 +87,8 @@ def problems(document: Document, declaration: Declaration, at: Path) -> list[Pro
     found: list[tuple[Path, str]] = []
     for path, text in texts(declaration):
         found += [(path, message) for message in _text_problems(declaration, path, text)]
-    found += [*_setting_problems(declaration), *_api_problems(declaration), *_step_problems(declaration)]
+    found += [*_setting_problems(declaration), *_key_problems(declaration)]
+    found += [*_api_problems(declaration), *_step_problems(declaration)]
     return [document.problem((*at, *path), f"{_name((*at, *path))}: {message}") for path, message in found]
 
 
@@ -158,6 +161,25 @@ def _setting_problems(declaration: Declaration) -> Iterator[tuple[Path, str]]:
     for name in settings_used(declaration.webhook, declaration.event):
         if name in declaration.settings and declaration.settings[name].optional and not _in_jwt(declaration, name):
             yield ("settings", name), "every event needs it, so it cannot be optional. Give it a default."
+
+
+def _key_problems(declaration: Declaration) -> Iterator[tuple[Path, str]]:
+    # A key of Standard Webhooks has a form of its own, which no other secret has: one setting cannot hold both.
+    placed = list(_placed(declaration.webhook, ("webhook",)))
+    for path, kind in placed:
+        if isinstance(kind, StandardWebhooksProof):
+            others = [other for _, other in placed if type(other) is not StandardWebhooksProof]
+            if any(kind.setting in other.fields(required=False) for other in others):
+                yield path, f'another proof holds its secret in "{kind.setting}", too. Name one: setting: standard_key.'
+
+
+def _placed(part: object, path: Path) -> Iterator[tuple[Path, ProofKind]]:
+    """Yields every proof with its place."""
+    if isinstance(part, ProofKind):
+        yield path, part
+    elif isinstance(part, BaseModel | list | tuple):
+        for key, value in _inside(part):
+            yield from _placed(value, (*path, key))
 
 
 def _in_jwt(declaration: Declaration, name: str) -> bool:

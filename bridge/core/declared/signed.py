@@ -13,7 +13,7 @@ from bridge.core.dates import duration, read_epoch, read_iso
 from bridge.core.declared.keys import KeyRing
 from bridge.core.declared.proofs import HEADER, Draft, ProofKind, without_prefix
 from bridge.core.declared.settings import Fields, SettingName, secret_fields, secrets_of
-from bridge.core.errors import SignatureError
+from bridge.core.errors import PermanentError, SignatureError
 from bridge.core.models import InboundRequest
 from bridge.core.section import Section
 from bridge.core.signatures import (
@@ -115,6 +115,8 @@ class HmacProof(ProofKind):
         what = f"the header {self.header}"
         written = request.headers.get(self.header.lower(), "").strip()
         moment = self._written_time(request, written)
+        if written and (lost := self._missing(request.headers, moment)):
+            raise SignatureError(f"The request is not signed: {lost} is missing.", code="signature_missing")
         message = self._message(request.method, request.url, request.body, request.headers, moment)
         found = list(self._signatures(written))
         for number, signature in enumerate(found or [None]):
@@ -134,6 +136,11 @@ class HmacProof(ProofKind):
         self._check_age(moment, request.received_at)
 
     def sign(self, draft: Draft, settings: Any) -> None:
+        if "url" in _PLACE.findall(self.signs):
+            raise PermanentError(
+                "The address that a webhook is sent to is signed as well, so no sample of one can be sent. `certbridge "
+                "try SOURCE FILE` shows what would become of one."
+            )
         moment = self.timestamp.write(draft.now) if self.timestamp else ""
         if self.timestamp and self.timestamp.header:
             draft.set_header(self.timestamp.header, moment)
@@ -142,18 +149,25 @@ class HmacProof(ProofKind):
         headers = {name.lower(): value for name, value in draft.headers.items()}
         message = self._message("POST", "", draft.body, headers, moment)
         secret: SecretStr = getattr(settings, self.setting)
-        signature = hmac_signature(message, secret, encoding=self.encoding, algorithm=self.algorithm)
+        signature = self.prefix + hmac_signature(message, secret, encoding=self.encoding, algorithm=self.algorithm)
         if self.part:
             signature = f"{self.part}={signature}"
         if self.timestamp and self.timestamp.part:
             signature = f"{self.timestamp.part}={moment},{signature}"
-        draft.set_header(self.header, self.prefix + signature)
+        draft.set_header(self.header, signature)
 
     def _signatures(self, written: str) -> Iterator[str]:
-        if self.part is None:
-            yield without_prefix(written, self.prefix)
-            return
-        yield from _parts(written, self.part)
+        found = [written] if self.part is None else _parts(written, self.part)
+        yield from (without_prefix(one, self.prefix) for one in found)
+
+    def _missing(self, headers: Mapping[str, str], moment: str) -> str | None:
+        """Returns what else is signed and did not come; the signature then fits nothing, whatever the secret."""
+        if self.timestamp is not None and not moment:
+            named, part = self.timestamp.header, self.timestamp.part
+            return f"the header {named}" if named else f"the part {part} of the header {self.header}"
+        if self.id_header is not None and not headers.get(self.id_header.lower(), ""):
+            return f"the header {self.id_header}"
+        return None
 
     def _written_time(self, request: InboundRequest, written: str) -> str:
         if self.timestamp is None:

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, SecretStr
 
 from bridge.core.declared.keys import KeyRing
-from bridge.core.declared.proofs import Draft, ProofKind
+from bridge.core.declared.proofs import ONLY_THE_VENDOR, Draft, ProofKind
 from bridge.core.declared.settings import Fields, SettingName, secret_fields, secrets_of
 from bridge.core.declared.signed import Duration
+from bridge.core.errors import PermanentError
 from bridge.core.models import InboundRequest
 from bridge.core.signatures import standard_webhooks_key, standard_webhooks_signature, verify_standard_webhooks
 
@@ -42,7 +43,10 @@ class StandardWebhooksProof(ProofKind):
         headers = {name.lower(): value for name, value in draft.headers.items()}
         message_id = headers.get(f"{self.prefix}-id", "sample")
         seconds = int(draft.now.timestamp())
-        signature = standard_webhooks_signature(message_id, seconds, draft.body, getattr(settings, self.setting))
+        try:
+            signature = standard_webhooks_signature(message_id, seconds, draft.body, getattr(settings, self.setting))
+        except ValueError:  # a key that is none is refused with the settings, so it is the vendor's public one
+            raise PermanentError(ONLY_THE_VENDOR) from None
         for part, value in (("id", message_id), ("timestamp", str(seconds)), ("signature", signature)):
             draft.set_header(f"{self.prefix}-{part}", value)
 

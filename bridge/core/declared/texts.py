@@ -8,7 +8,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Final
 
-from pydantic import PlainValidator, WithJsonSchema
+from pydantic import PlainValidator, ValidationError, WithJsonSchema
+from pydantic_core import InitErrorDetails
 
 from bridge.core.expressions import Expression, Text, compile_expression, compile_text
 from bridge.core.sandbox import ExpressionFailure, MissingValue
@@ -160,18 +161,26 @@ def _expression(raw: object) -> Expression:
 
 
 def _tree(raw: object) -> Tree:
-    tree = Tree(_compiled(raw))
+    wrong: list[InitErrorDetails] = []
+    tree = Tree(_compiled(raw, (), wrong))
+    if wrong:
+        # Each with its own place: such a part may have a hundred lines.
+        raise ValidationError.from_exception_data("JSON", wrong)
     if sum(1 for _ in tree.leaves()) > _MAX_LEAVES:
         raise ValueError(f"There are too many values: at most {_MAX_LEAVES}.")
     return tree
 
 
-def _compiled(raw: object) -> object:
+def _compiled(raw: object, at: Path, wrong: list[InitErrorDetails]) -> object:
     if isinstance(raw, dict):
-        return {key: _compiled(value) for key, value in raw.items()}
+        return {key: _compiled(value, (*at, key), wrong) for key, value in raw.items()}
     if isinstance(raw, list):
-        return [_compiled(value) for value in raw]
-    return text_of(raw) if raw is not None else None
+        return [_compiled(value, (*at, number), wrong) for number, value in enumerate(raw)]
+    try:
+        return text_of(raw) if raw is not None else None
+    except ValueError as failure:
+        wrong.append({"type": "value_error", "loc": at, "input": raw, "ctx": {"error": failure}})
+        return None
 
 
 _SCALAR: Final = {"type": ["string", "number", "boolean"]}
