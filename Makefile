@@ -41,7 +41,7 @@ bench: $(VENV)/.test ## Ratios against peers measured in the same run
 	$(BIN)/python -m benchmarks
 
 docs: $(VENV)/.test ## Write the parts of the documentation that come from the code
-	$(BIN)/python docs/build.py
+	PYTHONPATH=. $(BIN)/python docs/build.py
 
 clean: ## Forget the virtual environment and caches
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
