@@ -64,6 +64,8 @@ def _bare() -> float:
 def _ours() -> float:
     with tempfile.TemporaryDirectory() as folder, stage(Path(folder), port=_free_port()) as stands:
         event = json.loads(thinkific_webhook(stands.thinkific))
+        # Two requests a second are what Thinkific allows; what is measured here is what certbridge can.
+        stands.config.connectors[THINKIFIC].rate = None
         with running(stands.config) as run:
             connector = run.bridge.sources[THINKIFIC].connector
             signed = []
@@ -78,15 +80,15 @@ def _ours() -> float:
                 )
                 signed.append((request.body, dict(request.headers)))
             time.sleep(3)  # the rendering processes have started, as in a daemon that runs for months
+            # By now the first poll has brought what was there. Each certificate is one event, mail and write-back.
+            goal = run.bridge.store.read(_finished) + 3 * CERTIFICATES
             started = time.perf_counter()
             load.post(run.server.port, f"/hooks/{THINKIFIC}", signed, threads=8)
-            while run.bridge.store.read(_unfinished):
+            while run.bridge.store.read(_finished) < goal:
                 time.sleep(0.05)
             return CERTIFICATES / (time.perf_counter() - started)
 
 
-def _unfinished(tx: object) -> int:
+def _finished(tx: object) -> int:
     rows = {**inbox.counts(tx), **{("out", *key): number for key, number in outbox.counts(tx).items()}}  # type: ignore[arg-type]
-    finished = sum(number for key, number in rows.items() if key[-1] == "done")
-    # One event, one mail and one write-back for each certificate.
-    return 3 * CERTIFICATES - finished
+    return sum(number for key, number in rows.items() if key[-1] == "done")
