@@ -150,7 +150,7 @@ def verify_standard_webhooks(
             f"body on its way (a proxy that rewrites JSON)."
         )
     # Last, so that a clock that is wrong is not mistaken for a wrong secret.
-    _check_age(parts[1], now, tolerance, what=f"{prefix}-timestamp")
+    check_age(parts[1], now, tolerance, what=f"{prefix}-timestamp")
 
 
 def standard_webhooks_signature(message_id: str, timestamp: int, body: bytes, secret: SecretStr) -> str:
@@ -165,7 +165,8 @@ def _signed_content(message_id: str, timestamp: str, body: bytes) -> bytes:
     return f"{message_id}.{timestamp}.".encode("utf-8", "surrogatepass") + body
 
 
-def _check_age(written: str, now: datetime, tolerance: timedelta, *, what: str) -> None:
+def check_age(written: str, now: datetime, tolerance: timedelta, *, what: str) -> None:
+    """Raises SignatureError unless `written` is Unix seconds at most `tolerance` from `now`; `what`: its header."""
     if not (written.isascii() and written.isdigit() and len(written) <= 12):
         raise SignatureError(f"The header {what} is no time in Unix seconds.", code="timestamp")
     seconds = now.timestamp() - int(written)

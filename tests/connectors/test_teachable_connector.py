@@ -115,8 +115,9 @@ def test_a_signature_counts_only_where_a_secret_is_set_and_in_each_form_that_was
 @pytest.mark.parametrize("stamp", [str(int(NOW.timestamp()) - 301), str(int(NOW.timestamp()) + 301), "x", "-1", ""])
 def test_a_signature_of_another_time_is_refused(stamp: str) -> None:
     value = f"t={stamp}," + signature(f"{stamp}.{{}}".encode(), "v1=")
-    with pytest.raises(SignatureError, match="The time in"):
+    with pytest.raises(SignatureError) as caught:
         teachable(**SIGNED).verify(inbound(b"{}", {"Teachable-Signature": value}, TOKEN))
+    assert caught.value.stable_code == "timestamp"
 
 
 def test_a_sample_is_signed_where_a_secret_is_set() -> None:

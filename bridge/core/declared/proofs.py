@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from pydantic import Field, SecretStr
 
+from bridge.core import address_token
 from bridge.core.declared.keys import KeyRing
 from bridge.core.declared.settings import Fields, SettingName, secret_fields, secrets_of
 from bridge.core.headers import authorization, with_header
@@ -150,7 +151,7 @@ class UrlTokenProof(TokenProof):
     setting: SettingName = Field(default="url_token", description="The setting that holds the token.")
 
     def presented(self, request: InboundRequest) -> tuple[str | None, str]:
-        return request.path_token, "the token at the end of the webhook address"
+        return request.path_token, address_token.WHAT
 
     def sign(self, draft: Draft, settings: Any) -> None:
         draft.path_token = self.secret(settings)
