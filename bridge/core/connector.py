@@ -103,7 +103,8 @@ class Step:
     lock_key: str | None = None
     """Steps with the same key never run at the same time (read, change, write)."""
     latest: bool = False
-    """The place holds one number, that of the latest certificate: a renewed one must not write over its renewal."""
+    """The place holds one number: `write_back` is called with the learner's newest valid certificate for this place,
+    whichever one the delivery is about, and with one that is not valid any more only when there is no valid one."""
     with_pdf: bool = False
     """The step needs the certificate's file."""
     pdf: bytes | None = None
@@ -312,7 +313,11 @@ class Connector(ABC, Generic[S]):
         return ()
 
     def write_back(self, step: Step, certificate: Certificate, memo: Memo, api: ApiClient) -> Receipt:
-        """Makes one step true, whatever an earlier attempt left behind, and reads it back."""
+        """Makes one step true, whatever an earlier attempt left behind, and reads it back.
+
+        What the vendor does not show is not empty: nothing is written over it and nothing is confirmed by it; raise
+        HeldError and name the right that is missing. Text that is not ours is never overwritten (`core.latest`).
+        """
         raise LookupError(f"{self.title} has no write-back step {step.name!r}")
 
     def diagnose(self, api: ApiClient) -> Iterator[Finding]:

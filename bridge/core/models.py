@@ -272,3 +272,5 @@ class Certificate(Value):
     renews: str | None = None
     renewed_by: str | None = None
     """The id of the issued certificate that renews this one; told to write-back only."""
+    withdrawn: tuple[str, ...] = ()
+    """The ids of the learner's other certificates from this source that are valid no more; told to write-back only."""
