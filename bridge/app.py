@@ -23,7 +23,7 @@ from bridge.core.connector import ApiClient, Connector
 from bridge.core.errors import ConfigError, MappingError, Problem, UnavailableError
 from bridge.core.mapping import Defaults
 from bridge.core.mapping import Mapping as CompiledMapping
-from bridge.core.models import Ignored, Issuer, SourceEvent
+from bridge.core.models import Completion, Ignored, Issuer, SourceEvent
 from bridge.core.source import Source
 from bridge.flow.acts import Acting
 from bridge.flow.amend import Amending
@@ -173,7 +173,7 @@ class Bridge:
     def polling(self) -> Polling:
         """What asks the sources."""
         parts = self.upkeep.overloaded, self.node, self.woken.set, self.redactor.text
-        return Polling(self.store, self.api, self._unwanted, self._acts, *parts)
+        return Polling(self.store, self.api, self._unwanted, self._acts, self._name_of, *parts)
 
     @cached_property
     def bringing(self) -> Bringing:
@@ -200,6 +200,10 @@ class Bridge:
 
     def _acts(self, name: str, event: SourceEvent) -> bool:
         return self.mappings.current(name).acts(event.event_type)
+
+    def _name_of(self, name: str, event: SourceEvent) -> str | None:
+        outcome = self.mappings.current(name).apply(event, defaults=self.defaults).outcome
+        return outcome.recipient.name if isinstance(outcome, Completion) else None
 
     def _clerk(self) -> Clerk:
         parts = self.store, self.renderer, self.templates, self.publisher, self.planner

@@ -196,9 +196,7 @@ def _public(bridge: Bridge, tx: Transaction, identifier: str) -> PublicCertifica
     if certificate is None or certificate.state == "draft":
         return None
     corrected_on = bridge.publisher.corrected_on(tx, certificate)
-    renewal = certificates.renewal_of(tx, identifier)
-    renewed_by = renewal.id if renewal is not None and renewal.state != "draft" else None
-    return PublicCertificate(certificate, corrected_on, renewed_by)
+    return PublicCertificate(certificate, corrected_on)
 
 
 def _pdf(tx: Transaction, identifier: str) -> bytes | None:

@@ -25,6 +25,7 @@ from bridge.core.models import State
 if TYPE_CHECKING:
     from bridge.app import Bridge
     from bridge.store.certificates import CertificateHit, CertificateRow, FileRow
+    from bridge.store.chain import Links
     from bridge.store.transaction import Transaction
 
 STATES = ("draft", "issued", "revoked", "erased")
@@ -67,18 +68,22 @@ def list_certificates(
     from bridge.cli.output import print_json
     from bridge.cli.shown import certificate as shown
     from bridge.store import certificates as stored
+    from bridge.store import chain
 
     wanted = session.source(source) if source else None
 
-    def look(tx: Transaction) -> list[CertificateHit]:
+    def look(tx: Transaction) -> list[tuple[CertificateHit, Links]]:
         last = _known(tx, before).completion_id if before else None
-        return stored.search(tx, text=text, state=state, source=wanted, limit=limit, before_completion=last)
+        hits = stored.search(tx, text=text, state=state, source=wanted, limit=limit, before_completion=last)
+        return [(hit, chain.links(tx, hit)) for hit in hits]
 
     with session.bridge() as bridge:
-        found = bridge.store.read(look)
+        linked = bridge.store.read(look)
         if as_json:
-            print_json([shown.as_json(hit, bridge.publisher.url(hit.certificate.id)) for hit in found])
+            url = bridge.publisher.url
+            print_json([shown.as_json(hit, links, url(hit.certificate.id)) for hit, links in linked])
             return
+    found = [hit for hit, _ in linked]
     page = session.page()
     if not found:
         page.say("No such certificates." if source or state or text or before else "No certificates yet.")

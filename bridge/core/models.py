@@ -182,7 +182,7 @@ class Completion(Value):
 
 
 class Revocation(Value):
-    """The source took a completion back: the one with any of these keys, else the learner's latest in this course."""
+    """The source took a completion back: the one with any of these keys; without any the learner's latest."""
 
     kind: Literal["revocation"] = "revocation"
     keys: tuple[str, ...] = ()
@@ -270,7 +270,8 @@ class Certificate(Value):
     revoked_at: AwareDatetime | None = None
     revoke_reason: str | None = None
     renews: str | None = None
+    """The id of the valid certificate for the completion before, of the same learner and course."""
     renewed_by: str | None = None
-    """The id of the issued certificate that renews this one; told to write-back only."""
+    """The id of the valid certificate for the completion after, of the same learner and course."""
     withdrawn: tuple[str, ...] = ()
     """The ids of the learner's other certificates from this source that are valid no more; told to write-back only."""

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date, timedelta
 
 import structlog
 
 from bridge.core import certificate_id
-from bridge.core.errors import PermanentError, UnconfirmedError
+from bridge.core.errors import HeldError, PermanentError, UnconfirmedError
 from bridge.core.mapping import waived
 from bridge.core.models import Erasure, Merge, Revocation, State
+from bridge.core.person import is_address
 from bridge.flow.amend import Amending
-from bridge.flow.issue import Result
 from bridge.flow.lease import LostLeaseError
+from bridge.flow.result import Result
+from bridge.flow.shared_address import people
 from bridge.store import certificates, completions, erase, forewarned, history, inbox, merging
 from bridge.store.engine import Store, Transaction
 
@@ -35,7 +38,7 @@ class Acting:
     def act(self, row: inbox.InboxRow, act: Act) -> Result | None:
         """Returns how the row ends, or None when it was settled together with the act.
 
-        Raises UnconfirmedError (nothing to revoke yet) and what `Amending.revoke` raises.
+        Raises UnconfirmedError (nothing to revoke yet), HeldError (whose is unclear) and what `Amending.revoke` raises.
         """
         if isinstance(act, Revocation):
             return self._revoke(row, act)
@@ -61,6 +64,9 @@ class Acting:
         except PermanentError as error:
             # Somebody was faster; the next try says who.
             raise UnconfirmedError(str(error)) from error
+        if not act.keys and act.subject and act.course:
+            # An earlier completion may still be on its way, and it may be the one that was meant.
+            self.store.transact(lambda tx: _note(tx, row, act))
         return Result(State.DONE, "revoked", f"Certificate {shown} was revoked: {act.reason}")
 
     # -- forgotten -------------------------------------------------------------------------------
@@ -88,13 +94,45 @@ class Acting:
 
 
 def _meant(tx: Transaction, row: inbox.InboxRow, act: Revocation) -> certificates.CertificateRow | None:
+    """Returns the certificate that is taken back. Raises HeldError where an address alone does not tell whose."""
     found = completions.by_keys(tx, row.source, row.test, act.keys)
-    if found is None and act.subject and act.course:
-        subject = forewarned.goes_on_as(tx, row.source, row.test, act.subject)
-        cycles = completions.all_cycles(tx, row.source, row.test, subject, act.course)
-        # Not the last cycle: records that became one at the source stand in the order of their merging.
-        found = max(cycles, key=lambda one: (one.completed_on, one.cycle), default=None)
-    return certificates.of_completion(tx, found.id) if found else None
+    subject = forewarned.goes_on_as(tx, row.source, row.test, act.subject) if act.subject else None
+    if subject and act.course and is_address(subject):
+        _refuse_unclear(tx, row, subject, act.course)
+    if found is not None:
+        return certificates.of_completion(tx, found.id)
+    # A key that is not known yet may be that of a completion on its way: nobody else's certificate pays for it.
+    before = [] if act.keys else _certified(tx, row, act)
+    return before[-1].certificate if before else None
+
+
+def _certified(tx: Transaction, row: inbox.InboxRow, act: Revocation) -> list[certificates.CertificateHit]:
+    """Returns the learner's certificates for the course that may be meant, by the time of completion."""
+    if not act.subject or not act.course:
+        return []
+    subject = forewarned.goes_on_as(tx, row.source, row.test, act.subject)
+    told = row.event.occurred_at
+    # What was completed after it was taken back is another completion; a day's grace, as some sources tell days only.
+    last = (told + timedelta(days=1)).date() if told is not None else date.max
+    known = certificates.of_learner(tx, row.source, row.test, subject, act.course)
+    return [one for one in known if one.completion.completed_on <= last]
+
+
+def _refuse_unclear(tx: Transaction, row: inbox.InboxRow, subject: str, course: str) -> None:
+    valid = [
+        [one for one in hits if one.certificate.state == "issued"]
+        for hits in people(tx, row.source, row.test, subject, course)
+    ]
+    several = [hits[-1] for hits in valid if hits]
+    if len(several) > 1:
+        listed = ", ".join(
+            f"{certificate_id.grouped(one.certificate.id)} ({one.version.data.recipient.name})" for one in several
+        )
+        raise HeldError(
+            f"The source took back the completion of {course} by {subject}, and several people share that address: "
+            f"{listed}. Revoke the right one (certbridge certificates revoke ID --reason TEXT) and cancel this event.",
+            code="which_learner",
+        )
 
 
 def _nothing_yet(act: Revocation) -> UnconfirmedError:
@@ -106,14 +144,27 @@ def _nothing_to_revoke(tx: Transaction, row: inbox.InboxRow, act: Revocation) ->
     certificate = _meant(tx, row, act)
     if certificate is not None and certificate.state != "draft":
         raise _nothing_yet(act)  # it came this very moment
-    subject = forewarned.goes_on_as(tx, row.source, row.test, act.subject) if act.subject else None
-    forewarned.note_taken_back(
-        tx, row.source, row.test, keys=act.keys, subject=subject, course=act.course, inbox_id=row.id
-    )
+    _note(tx, row, act)
+    others = [one.certificate for one in _certified(tx, row, act) if one.certificate.state == "issued"]
+    if others:
+        listed = ", ".join(certificate_id.grouped(one.id) for one in others)
+        reason = (
+            f"The source took a completion back ({_who(act)}) by a key that is not known here. The learner has "
+            f"{listed} for this course: if that is meant, revoke it (certbridge certificates revoke ID --reason TEXT) "
+            "and cancel this event. If another completion was meant that came since, replay this event."
+        )
+        return Result(State.HELD, "which_completion", reason)
     reason = (
         f"The source took a completion back ({_who(act)}) that never had a certificate. Should it come, it is held."
     )
     return Result(State.IGNORED, "nothing_to_revoke", reason)
+
+
+def _note(tx: Transaction, row: inbox.InboxRow, act: Revocation) -> None:
+    subject = forewarned.goes_on_as(tx, row.source, row.test, act.subject) if act.subject else None
+    forewarned.note_taken_back(
+        tx, row.source, row.test, keys=act.keys, subject=subject, course=act.course, inbox_id=row.id
+    )
 
 
 def _who(act: Revocation) -> str:

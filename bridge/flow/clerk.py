@@ -24,12 +24,13 @@ from bridge.core.source import Source
 from bridge.core.text import plain_lines
 from bridge.flow.acts import Acting
 from bridge.flow.enrich import enrich
-from bridge.flow.issue import Issuing, Result, TwinError
+from bridge.flow.issue import Issuing
 from bridge.flow.lease import LostLeaseError
 from bridge.flow.mappings import Mappings
 from bridge.flow.normalise import normalise, not_wanted
 from bridge.flow.plan import WRITE_BACK
 from bridge.flow.receive import UNREADABLE
+from bridge.flow.result import Result, TwinError
 from bridge.flow.send import Sending, Sent
 from bridge.observe import Redactor
 from bridge.store import attempts, certificates, erase, inbox, outbox, sources

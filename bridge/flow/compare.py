@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bridge.core.models import CertificateData, Completion
+from bridge.core.person import same_name
 from bridge.core.text import one_line
 from bridge.flow.view import Publisher
 from bridge.store import certificates, inbox
@@ -73,11 +74,14 @@ def finding(
     existing: certificates.CertificateRow,
     completion: Completion,
 ) -> str:
-    """Returns what a replayed event found different, and what to do about it; empty for any other event.
+    """Returns what an event found different, and what to do about it: of a replayed one every word.
 
-    An event that only now turns out to be about a certified completion is no news about that completion.
+    An event that only now turns out to be about a certified completion is no news about that completion, but for
+    another name of the learner.
     """
-    found = against_published(tx, publisher, existing, completion) if row.completion_id is not None else []
+    found = against_published(tx, publisher, existing, completion)
+    if row.completion_id is None:
+        found = [one for one in found if one.word == "recipient.name" and not same_name(one.published, one.now)]
     if not found:
         return ""
     more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""

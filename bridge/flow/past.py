@@ -10,11 +10,12 @@ from functools import partial
 from bridge.core.connector import ApiClient, Page
 from bridge.core.errors import BridgeError, PermanentError
 from bridge.core.mapping import Defaults
-from bridge.core.models import Held, JsonObject, Outcome, SourceEvent
+from bridge.core.models import Completion, Held, JsonObject, Outcome, SourceEvent
 from bridge.core.source import Source
 from bridge.flow.bring import CHOSEN, NO_MAIL, Bringing, Candidate, decided
+from bridge.flow.known import certified
 from bridge.flow.mappings import Mappings
-from bridge.flow.poll import AT_ONCE, MOST_PAGES, certified
+from bridge.flow.poll import AT_ONCE, MOST_PAGES
 from bridge.store import before_start, inbox, sources
 from bridge.store.engine import Store, Transaction
 
@@ -80,9 +81,10 @@ class Past:
         for row in rows:
             event = row.record or row.event
             old = event.occurred_at is not None and event.occurred_at < since
+            outcome = self._outcome(source, event, row.overrides)
             # It may have come by two ways, of which one was issued.
-            if not old and not self.store.read(lambda tx, event=event: certified(tx, source, event)):  # type: ignore[misc]
-                yield Candidate(event, row.id, self._outcome(source, event, row.overrides))
+            if not old and not self._certified(source, event, outcome):
+                yield Candidate(event, row.id, outcome)
 
     def _pages(self, source: Source, since: datetime) -> Iterator[Page]:
         """Yields what the source lists, poll after poll, until it says that this is all or lets nobody go on today."""
@@ -102,14 +104,18 @@ class Past:
             more = more and cursor != begun
 
     def _judged(self, source: Source, event: SourceEvent) -> Candidate | None:
-        if self.store.read(lambda tx: certified(tx, source, event)):
-            return None
         number = self.store.read(lambda tx: before_start.number(tx, source.name, source.test, event.event_id))
+        if self._certified(source, event, self._outcome(source, event, {})):
+            return None
         try:
             event = source.connector.enrich(event, self.apis(source.name)) if event.skip is None else event
         except BridgeError as error:
             return Candidate(event, number, Held(code=error.stable_code, reason=str(error)))
         return Candidate(event, number, self._outcome(source, event, {}))
+
+    def _certified(self, source: Source, event: SourceEvent, outcome: Outcome) -> bool:
+        name = outcome.recipient.name if isinstance(outcome, Completion) else None
+        return self.store.read(lambda tx: certified(tx, source, event, name))
 
     def _outcome(self, source: Source, event: SourceEvent, overrides: Mapping[str, str]) -> Outcome:
         mapping = self.mappings.current(source.name)

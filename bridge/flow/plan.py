@@ -6,6 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
+from bridge.core import certificate_id
+from bridge.core.connector import Step
 from bridge.core.models import Certificate, MailChoice, SourceEvent, State
 from bridge.core.source import Source
 from bridge.store import outbox
@@ -60,7 +62,8 @@ class Planner:
         mark = f"{certificate.id}:{certificate.version}:{occasion}{resend}"
         planned: list[int | None] = []
         if MAIL in kinds:
-            planned.append(self._mail(tx, certificate, mail, occasion, mark, quiet=quiet))
+            verdict = self._mail_verdict(certificate, mail, occasion, quiet=quiet, asked_for=bool(resend))
+            planned.append(self._mail(tx, certificate, mail, occasion, mark, verdict))
         if WRITE_BACK in kinds and source is not None and event is not None:
             planned += self._write_backs(tx, certificate, source, event, mark)
         return [row for row in planned if row is not None]
@@ -72,10 +75,8 @@ class Planner:
         mail: MailChoice,
         occasion: Occasion,
         mark: str,
-        *,
-        quiet: bool,
+        verdict: _Verdict | None,
     ) -> int | None:
-        verdict = self._mail_verdict(certificate, mail, quiet=quiet)
         target = {
             "to": certificate.data.recipient.email,
             "cc": list(mail.cc),
@@ -102,7 +103,9 @@ class Planner:
             ),
         )
 
-    def _mail_verdict(self, certificate: Certificate, mail: MailChoice, *, quiet: bool) -> _Verdict | None:
+    def _mail_verdict(
+        self, certificate: Certificate, mail: MailChoice, occasion: Occasion, *, quiet: bool, asked_for: bool
+    ) -> _Verdict | None:
         if quiet:
             reason = "Whoever changed the certificate chose not to write to the learner."
             return _Verdict(State.IGNORED, "mail_off", reason)
@@ -110,6 +113,8 @@ class Planner:
             return _Verdict(State.IGNORED, "mail_off", "The mapping says `mail: {send: no}` for this course.")
         if certificate.data.recipient.email is None:
             return _Verdict(State.IGNORED, "no_address", "The source gave no e-mail address for this learner.")
+        if occasion == "issued" and not asked_for and _expired_from_the_start(certificate):
+            return _Verdict(State.IGNORED, "already_expired", _expired(certificate))
         if not self.mail_is_set_up and not certificate.test:
             return _Verdict(State.HELD, "mail_not_set_up", MAIL_NOT_SET_UP)
         return None
@@ -133,7 +138,7 @@ class Planner:
                     payload=None,
                     dedupe_key=f"write_back:{source.name}:{step.name}:{mark}",
                     after_id=after,
-                    lock_key=f"{source.name}:{step.lock_key}" if step.lock_key else None,
+                    lock_key=_lock(source, step),
                     state=State.IGNORED if certificate.test else State.READY,
                     code="test_mode" if certificate.test else None,
                     reason=test_mode(step.title) if certificate.test else None,
@@ -142,3 +147,23 @@ class Planner:
             after = row or after
             rows.append(row)
         return rows
+
+
+def _lock(source: Source, step: Step) -> str | None:
+    # Two deliveries that write the newest number into one place must not pass each other on the way.
+    place = ":".join(f"{name}={value}" for name, value in sorted(step.target.items()))
+    key = step.lock_key or (f"{step.name}:{place}" if step.latest else None)
+    return f"{source.name}:{key}" if key else None
+
+
+def _expired_from_the_start(certificate: Certificate) -> bool:
+    expires = certificate.data.expires_on
+    return expires is not None and expires < certificate.data.issued_on
+
+
+def _expired(certificate: Certificate) -> str:
+    shown = certificate_id.grouped(certificate.id)
+    return (
+        f"Completed on {certificate.data.completed_on} and expired on {certificate.data.expires_on}, before it was "
+        f"issued: nobody is congratulated on that. To send it: certbridge certificates replay {shown} --mail"
+    )

@@ -17,8 +17,9 @@ from bridge.core.models import SourceEvent, State
 from bridge.core.source import Source
 from bridge.core.text import plain_lines
 from bridge.flow.arrival import Unwanted, new_event
+from bridge.flow.known import NameOf, knows
 from bridge.observe import crash_point
-from bridge.store import completions, event_keys, history, inbox, leases, polls, requests, sources
+from bridge.store import event_keys, history, inbox, leases, polls, requests, sources
 from bridge.store.engine import Store, Transaction
 from bridge.store.polls import PollState
 
@@ -84,6 +85,7 @@ class Polling:
     unwanted: Unwanted
     acts: Callable[[str, SourceEvent], bool]
     """Says whether an event of a source takes something back, forgets or merges, and is no completion."""
+    name_of: NameOf
     overloaded: Callable[[str], bool]
     node: str
     wake: Callable[[], None]
@@ -158,7 +160,7 @@ class Polling:
         def write(tx: Transaction) -> Polled:
             if not leases.renew(tx, _lease(look.source), look.token, LEASE):
                 raise TemporaryError("Another node has taken this poll over.", code="lost_lease")
-            found = _Found(tx, look, self.unwanted, self.acts, first=state.first)
+            found = _Found(tx, look, self.unwanted, self.acts, self.name_of, first=state.first)
             for event in page.events:
                 found.take(event, page.touched.get(event.event_id))
             polls.save(tx, look.source.name, state)
@@ -220,6 +222,7 @@ class _Found:
         look: _Look,
         unwanted: Unwanted,
         acts: Callable[[str, SourceEvent], bool],
+        name_of: NameOf,
         *,
         first: bool,
     ) -> None:
@@ -227,6 +230,7 @@ class _Found:
         self.look = look
         self._unwanted = unwanted
         self._acts = acts
+        self._name_of = name_of
         self.first = first
         self.new: list[int] = []
         self.lost: list[int] = []
@@ -250,7 +254,7 @@ class _Found:
         if self._acts(source.name, event):
             # Its keys are those of the completion that it takes back.
             return event_keys.has(self.tx, source.name, source.test, event)
-        return knows(self.tx, source, event)
+        return knows(self.tx, source, event, self._name_of)
 
     def _put(self, event: SourceEvent, touched: datetime | None) -> None:
         look = self.look
@@ -272,23 +276,6 @@ class _Found:
         if self._request is None:
             self._request = requests.record(self.tx, poll_request(self.look.source.name))
         return self._request
-
-
-def knows(tx: Transaction, source: Source, event: SourceEvent) -> bool:
-    """Tells whether this event, or the completion it is about, came in before by any way."""
-    known = event_keys.knows(tx, source.name, source.test, event, source.connector.same_within)
-    return known or certified(tx, source, event)
-
-
-def certified(tx: Transaction, source: Source, event: SourceEvent) -> bool:
-    """Tells whether the completion this event is about has its certificate, or a draft of one."""
-    if completions.by_keys(tx, source.name, source.test, event.keys) is not None:
-        return True
-    if event.subject is None or event.course is None or event.occurred_at is None:
-        return False
-    within = source.connector.same_within
-    at = event.occurred_at
-    return completions.at(tx, source.name, source.test, event.subject, event.course, at, within) is not None
 
 
 def poll_request(name: str, entry: str = "poll") -> requests.NewRequest:

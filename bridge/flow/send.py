@@ -13,6 +13,7 @@ from bridge.core.connector import ApiClient, Step
 from bridge.core.errors import HeldError, PermanentError, TemporaryError
 from bridge.core.models import Certificate, JsonObject, State
 from bridge.core.source import Source
+from bridge.flow.latest import latest
 from bridge.flow.lease import LostLeaseError
 from bridge.flow.plan import MAIL, MAIL_NOT_SET_UP, test_mode
 from bridge.flow.view import Publisher
@@ -108,23 +109,18 @@ class Sending:
 
     def _write_back(self, row: outbox.OutboxRow, certificate: Certificate, api: ApiClient) -> Sent:
         source = self.sources[row.destination]
-        renewal = self._renewal(certificate)
-        if row.target.get("latest") and renewal is not None:
-            reason = f"Certificate {certificate_id.grouped(renewal)} renewed this one; its number stands there."
-            return Sent(State.IGNORED, {}, "renewed", reason)
         target = {key: value for key, value in row.target.items() if key not in _OURS}
-        pdf = self._pdf(certificate) if row.target.get("with_pdf") else None
+        now = certificate
+        if row.target.get("latest"):
+            now = self.store.read(lambda tx: latest(tx, self.publisher, certificate, source, row.step, target))
+        pdf = self._pdf(now) if row.target.get("with_pdf") else None
         step = Step(name=row.step, target=target, title=_title(row), lock_key=row.lock_key, pdf=pdf)
-        now = certificate.model_copy(update={"renewed_by": renewal})
         receipt = source.connector.write_back(step, now, _StoredMemo(self.store, row), api)
         crash_point("after_write_back")
-        return Sent(
-            State.DONE, {"summary": receipt.summary, "confirmed": receipt.confirmed, "details": receipt.details}
-        )
-
-    def _renewal(self, certificate: Certificate) -> str | None:
-        renewal = self.store.read(lambda tx: certificates.renewal_of(tx, certificate.id))
-        return renewal.id if renewal is not None and renewal.state == "issued" else None
+        summary = receipt.summary
+        if now.id != certificate.id:
+            summary += f" (for certificate {certificate_id.grouped(now.id)}, the learner's newest valid one)"
+        return Sent(State.DONE, {"summary": summary, "confirmed": receipt.confirmed, "details": receipt.details})
 
 
 def _title(row: outbox.OutboxRow) -> str:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from bridge.core import certificate_id
 from bridge.core.models import Certificate, CertificateData, Completion, Issuer
 from bridge.issuing.preflight import clean_data
-from bridge.store import certificates, completions, history
+from bridge.store import certificates, chain, history
 from bridge.store.engine import Transaction
 
 
@@ -52,13 +52,13 @@ class Publisher:
 
     def find(self, tx: Transaction, identifier: str, *, version: int | None = None) -> Certificate | None:
         """Returns one version (default: the current one) of a certificate, or None for an unknown id."""
-        row = certificates.get(tx, identifier)
-        if row is None:
+        hit = certificates.hit(tx, identifier)
+        if hit is None:
             return None
-        said = certificates.version(tx, identifier, version or row.version)
-        completion = completions.get(tx, row.completion_id)
-        if said is None or completion is None:
-            raise LookupError(f"certificate {identifier} has no version {version or row.version} or no completion")
+        row, completion, links = hit.certificate, hit.completion, chain.links(tx, hit)
+        said = certificates.version(tx, identifier, version) if version else hit.version
+        if said is None:
+            raise LookupError(f"certificate {identifier} has no version {version}")
         return Certificate(
             id=row.id,
             test=row.test,
@@ -71,7 +71,8 @@ class Publisher:
             subject=completion.subject,
             revoked_at=row.revoked_at,
             revoke_reason=row.revoke_reason,
-            renews=row.renews,
+            renews=links.renews,
+            renewed_by=links.renewed_by,
         )
 
     def corrected_on(self, tx: Transaction, certificate: Certificate) -> date | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import Join, RowMapping, Select, and_, case, func, insert, literal, or_, select
@@ -39,7 +39,6 @@ class CertificateRow:
     locale: str
     visibility: str
     recipient_key: str | None
-    renews: str | None
     revoked_at: datetime | None
     revoke_reason: str | None
 
@@ -77,6 +76,17 @@ class CertificateHit(NamedTuple):
     completion: CompletionRow
 
 
+def moment(one: CertificateHit) -> tuple[date, datetime, str, str]:
+    """Returns what certificates are ordered by: the day of completion as printed, its instant, then what never changes.
+
+    The order in which things arrived has no part in it.
+    """
+    printed, completion = one.version.data.completed_on, one.completion
+    # A corrected day says nothing about the time of day.
+    at = completion.completed_at if printed == completion.completed_on else None
+    return printed, at or datetime.min.replace(tzinfo=UTC), completion.course, one.certificate.id
+
+
 def create_draft(
     tx: Transaction,
     *,
@@ -90,7 +100,6 @@ def create_draft(
     locale: str,
     visibility: str,
     recipient_key: str | None,
-    renews: str | None,
     data: CertificateData,
     template_sha: str,
     mapping_sha: str,
@@ -111,7 +120,6 @@ def create_draft(
         "locale": locale,
         "visibility": visibility,
         "recipient_key": recipient_key,
-        "renews": renews,
     }
     row = queue.insert_new(tx, certificates, values)
     if row is not None:
@@ -159,12 +167,6 @@ def get(tx: Transaction, id: str, *, for_update: bool = False) -> CertificateRow
     """Returns a certificate by its id without hyphens; `for_update` keeps others from changing it meanwhile."""
     found = select(certificates).where(certificates.c.id == id)
     row = tx.connection.execute(found.with_for_update() if for_update else found).mappings().one_or_none()
-    return None if row is None else _certificate(row)
-
-
-def renewal_of(tx: Transaction, id: str) -> CertificateRow | None:
-    """Returns the certificate that renews this one."""
-    row = tx.connection.execute(select(certificates).where(certificates.c.renews == id)).mappings().first()
     return None if row is None else _certificate(row)
 
 
@@ -292,6 +294,17 @@ def search(
         plain = [certificates.c.id, completions.c.subject, completions.c.course]
         found = found.where(or_(certificates.c.id == typed, matches(text, plain, json_columns=[version_table.c.data])))
     return [_hit(row) for row in tx.connection.execute(found)]
+
+
+def of_learner(
+    tx: Transaction, source: str, test: bool, subject: str, course: str | None = None
+) -> list[CertificateHit]:
+    """Returns a learner's certificates in whatever state, of one course or of all, in the order of `moment`."""
+    same = completions.c.source == source, completions.c.test == test, completions.c.subject == subject
+    found = _hits().where(*same)
+    if course is not None:
+        found = found.where(completions.c.course == course)
+    return sorted((_hit(row) for row in tx.connection.execute(found)), key=moment)
 
 
 def hit(tx: Transaction, id: str) -> CertificateHit | None:

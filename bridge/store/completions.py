@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 
 from sqlalchemy import RowMapping, select
 
+from bridge.core.person import family
 from bridge.store import queue
 from bridge.store.tables import completion_keys, completions
 from bridge.store.transaction import Transaction
@@ -66,6 +67,13 @@ def all_cycles(tx: Transaction, source: str, test: bool, subject: str, course: s
     return [_row(row) for row in tx.connection.execute(found).mappings()]
 
 
+def further_people(tx: Transaction, source: str, test: bool, subject: str) -> list[str]:
+    """Returns the subjects of those who share the address `subject` and were said to be other people."""
+    shared = completions.c.subject.startswith(family(subject), autoescape=True)
+    found = select(completions.c.subject).where(completions.c.source == source, completions.c.test == test, shared)
+    return sorted(set(tx.connection.execute(found).scalars()))
+
+
 def at(
     tx: Transaction, source: str, test: bool, subject: str, course: str, moment: datetime, within: timedelta
 ) -> CompletionRow | None:
@@ -99,6 +107,16 @@ def create(
     }
     row = queue.insert_new(tx, completions, values)
     return None if row is None else _row(row)
+
+
+def unknown_keys(tx: Transaction, source: str, test: bool, keys: Collection[str]) -> list[str]:
+    """Returns those of the keys that point to no completion yet."""
+    names = {stored_key(one): one for one in keys}
+    found = select(completion_keys.c.key).where(
+        completion_keys.c.source == source, completion_keys.c.test == test, completion_keys.c.key.in_(names)
+    )
+    known = set(tx.connection.execute(found).scalars()) if names else set()
+    return [one for name, one in names.items() if name not in known]
 
 
 def add_keys(tx: Transaction, completion: CompletionRow, keys: Collection[str]) -> tuple[str, ...]:

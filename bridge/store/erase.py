@@ -10,6 +10,7 @@ from sqlalchemy import Text, delete, or_, select, type_coerce, update
 
 from bridge.core.models import CertificateData, JsonObject, Recipient, State
 from bridge.store import history, queue
+from bridge.store.completions import further_people
 from bridge.store.matching import pattern
 from bridge.store.tables import attempts, certificates, completions, files, inbox, outbox, requests, versions
 from bridge.store.tables import history as history_table
@@ -67,7 +68,7 @@ def emptied(tx: Transaction, *, inbox_id: int | None = None, outbox_id: int | No
 
 
 def _subjects(tx: Transaction, source: str, test: bool, subject: str) -> set[str]:
-    """Returns every id under which the learner was known: records that became one at the source."""
+    """Returns every id under which the learner was known: records made one at the source, people at an address."""
     found, more = {subject}, [subject]
     while more:
         into = more.pop()
@@ -79,7 +80,8 @@ def _subjects(tx: Transaction, source: str, test: bool, subject: str) -> set[str
             if data.get("source") == source and data.get("into") == into:
                 more += [one for one in data.get("merged", ()) if one not in found]
                 found |= set(data.get("merged", ()))
-    return found
+    # Nobody but the address itself tells those apart who share it.
+    return found.union(*(further_people(tx, source, test, one) for one in found))
 
 
 def _said(name: str, value: str) -> str:

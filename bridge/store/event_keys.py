@@ -12,6 +12,9 @@ from bridge.store.tables import event_keys, inbox
 from bridge.store.transaction import Transaction
 from bridge.store.types import key as stored_key
 
+_QUESTION = "\x1fquestion\x1f"
+"""No vendor's key begins with a control character."""
+
 
 def note(tx: Transaction, source: str, test: bool, event: SourceEvent, inbox_id: int) -> None:
     """Remembers what tells that this event is in the inbox; a completion's own keys are kept with it as well."""
@@ -21,25 +24,35 @@ def note(tx: Transaction, source: str, test: bool, event: SourceEvent, inbox_id:
         queue.insert_new(tx, event_keys, {"source": source, "test": test, "key": one, "inbox_id": inbox_id})
 
 
+def question(tx: Transaction, source: str, test: bool, about: str, inbox_id: int) -> int:
+    """Returns the event that asks a person about this: this one, unless another one asked before."""
+    values = {"source": source, "test": test, "key": stored_key(_QUESTION + about), "inbox_id": inbox_id}
+    if queue.insert_new(tx, event_keys, values) is not None:
+        return inbox_id
+    same = (event_keys.c[name] == values[name] for name in ("source", "test", "key"))
+    return int(tx.connection.scalar(select(event_keys.c.inbox_id).where(*same)) or inbox_id)
+
+
 def has(tx: Transaction, source: str, test: bool, event: SourceEvent) -> bool:
     """Tells whether this very event is in the inbox: by its id."""
-    same = select(inbox.c.id).where(inbox.c.source == source, inbox.c.test == test, inbox.c.event_id == event.event_id)
-    return tx.connection.execute(same.limit(1)).first() is not None
+    return bool(_by_id(tx, source, test, event))
 
 
-def knows(tx: Transaction, source: str, test: bool, event: SourceEvent, within: timedelta) -> bool:
-    """Tells whether an event is in the inbox: by its id, one of its keys, or learner, course and time (`within`)."""
-    if has(tx, source, test, event):
-        return True
-    wanted = {stored_key(one) for one in event.keys}
+def matches(tx: Transaction, source: str, test: bool, event: SourceEvent, within: timedelta) -> list[int]:
+    """Returns the events that may be about the same: by id, one of the keys, or learner, course and time (`within`)."""
+    wanted = [stored_key(one) for one in event.keys]
     noted = select(event_keys.c.inbox_id).where(event_keys.c.source == source, event_keys.c.test == test)
-    if wanted and tx.connection.execute(noted.where(event_keys.c.key.in_(wanted)).limit(1)).first() is not None:
-        return True
+    keyed = tx.connection.execute(noted.where(event_keys.c.key.in_(wanted))).scalars() if wanted else ()
     at, days = event.occurred_at, _days(event, within)
-    if at is None or not days:
-        return False
-    near = select(inbox.c.occurred_at).where(inbox.c.id.in_(noted.where(event_keys.c.key.in_(days))))
-    return any(one is not None and abs(one - at) <= within for one in tx.connection.execute(near).scalars())
+    near = select(inbox.c.id, inbox.c.occurred_at).where(inbox.c.id.in_(noted.where(event_keys.c.key.in_(days))))
+    dated = tx.connection.execute(near).all() if at is not None and days else ()
+    close = (one.id for one in dated if one.occurred_at is not None and at and abs(one.occurred_at - at) <= within)
+    return sorted({*_by_id(tx, source, test, event), *keyed, *close})
+
+
+def _by_id(tx: Transaction, source: str, test: bool, event: SourceEvent) -> list[int]:
+    same = select(inbox.c.id).where(inbox.c.source == source, inbox.c.test == test, inbox.c.event_id == event.event_id)
+    return list(tx.connection.execute(same).scalars())
 
 
 def _days(event: SourceEvent, within: timedelta) -> list[str]:

@@ -57,6 +57,14 @@ def taken_back(
     return None
 
 
+def key_taken_back(tx: Transaction, source: str, test: bool, keys: Collection[str]) -> int | None:
+    """Returns the event that took back a completion by one of these keys."""
+    marks = [stored_key(mark) for mark in _marks(keys, None, None)]
+    same = event_keys.c.source == source, event_keys.c.test == test, event_keys.c.key.in_(marks)
+    number = tx.connection.scalar(select(event_keys.c.inbox_id).where(*same).limit(1)) if marks else None
+    return None if number is None else int(number)
+
+
 def note_gone(tx: Transaction, source: str, test: bool, *, into: str, gone: Collection[str], inbox_id: int) -> None:
     """Remembers that learners became `into`; the event's line `learner.merged` in the history says the same."""
     # Should it have been merged into another one before, it is back.
@@ -97,4 +105,8 @@ def _note(tx: Transaction, source: str, test: bool, marks: Collection[str] | Ite
     # In order, so that two transactions with the same marks wait for each other instead of locking each other out.
     for mark in sorted(set(marks)):
         values = {"source": source, "test": test, "key": mark, "inbox_id": inbox_id}
-        queue.upsert(tx, event_keys, ["source", "test", "key"], values)
+        same = [event_keys.c[name] == value for name, value in values.items() if name != "inbox_id"]
+        # What was told later stands, whichever event is worked on first.
+        later = tx.connection.scalar(select(event_keys.c.inbox_id).where(*same, event_keys.c.inbox_id > inbox_id))
+        if later is None:
+            queue.upsert(tx, event_keys, ["source", "test", "key"], values)

@@ -14,7 +14,7 @@ from bridge.core.errors import BridgeError, ConfigError
 from bridge.store.tables import leases
 from bridge.store.transaction import Store, Transaction
 
-HEAD: Final = "0002"
+HEAD: Final = "0003"
 """The newest revision; a test holds it equal to migrations/versions, so that a start needs not load Alembic."""
 PROBE_SECONDS: Final = 2.0
 LOCK_NUMBER: Final = 7233914862518001

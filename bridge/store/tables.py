@@ -193,7 +193,6 @@ certificates = Table(
     Column("locale", PlainText, nullable=False),
     Column("visibility", PlainText, nullable=False),
     Column("recipient_key", PlainText),
-    Column("renews", PlainText, ForeignKey("certificates.id")),
     Column("revoked_at", Instant),
     Column("revoke_reason", PlainText),
     Index("ix_certificates_recipient_key", "recipient_key"),

@@ -45,8 +45,6 @@ class PublicCertificate:
     certificate: Certificate
     corrected_on: date | None = None
     """The civil date on which the present version replaced the one before; None for version 1."""
-    renewed_by: str | None = None
-    """The id of the certificate that followed it, when that one was issued."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,7 @@ def _certificate_page(doors: Doors, public: PublicCertificate) -> Response:
         # A printed page has to say of which day it speaks.
         today=now.astimezone(zone_of(certificate)).date(),
         facts=facts(certificate, lang),
-        renewed_by=public.renewed_by,
+        renewed_by=public.certificate.renewed_by,
         issuer_url=_web_address(certificate.data.issuer.url),
     )
     return _page(page, 200, _ASK_AGAIN)

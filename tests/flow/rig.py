@@ -31,7 +31,7 @@ from bridge.daemon import Running, running
 from bridge.demo.vendors.moodle import MoodleStandIn
 from bridge.demo.vendors.moodle_site import Note
 from bridge.demo.vendors.thinkific import ThinkificStandIn
-from bridge.store import attempts, certificates, history, inbox, outbox, requests, tables
+from bridge.store import attempts, certificates, chain, history, inbox, outbox, requests, tables
 from bridge.store.find import find
 from bridge.store.transaction import Transaction
 
@@ -222,6 +222,11 @@ class Rig:
         """The only certificate."""
         (only,) = self.certificates()
         return only
+
+    def renews(self, hit: certificates.CertificateHit) -> str | None:
+        """The id of the certificate that this one renews."""
+        links: chain.Links = self.read(lambda tx: chain.links(tx, hit))
+        return links.renews
 
     def deliveries(self, kind: str | None = None) -> list[outbox.OutboxRow]:
         """Every delivery, oldest first."""

@@ -189,7 +189,7 @@ def test_again_renew_makes_a_new_certificate_that_names_the_old_one(any_rig: Rig
         assert rig.event(number).code == "issued"
         old, new = rig.certificates()
         assert (old.completion.cycle, new.completion.cycle) == (1, 2)
-        assert new.certificate.renews == old.certificate.id
+        assert rig.renews(new) == old.certificate.id
         assert new.version.data.completed_on.isoformat() == "2026-11-20"
         assert len(rig.notes()) == len(rig.mails()) == 2
         assert certificate_id.grouped(new.certificate.id) in rig.page(old.certificate.id).text
@@ -222,7 +222,7 @@ def test_again_hold_asks_a_person_who_lets_it_become_a_renewal(rig: Rig) -> None
         rig.bridge.workers.wake()
         rig.wait_settled()
         old, new = rig.certificates()
-        assert new.certificate.renews == old.certificate.id
+        assert rig.renews(new) == old.certificate.id
 
 
 def test_the_same_completion_told_with_another_row_is_not_a_renewal(rig: Rig) -> None:

@@ -224,7 +224,7 @@ def test_case_15_a_course_that_was_reset_renews_and_every_place_shows_what_it_sh
         completes(site)
         site.assert_loop_closed(2)
         old, new = number(rig, 0), number(rig, 1)
-        assert rig.certificates()[1].certificate.renews == rig.certificates()[0].certificate.id
+        assert rig.renews(rig.certificates()[1]) == rig.certificates()[0].certificate.id
         shown = profile(site)
         assert shown["latest"] == new
         assert [entry["certificate"] for entry in shown["all"]] == [old, new]

@@ -335,7 +335,7 @@ def test_a_record_that_is_completed_again_renews_and_its_number_is_the_new_one(c
     crm.send(RECORD)
     crm.poll()
     old, new = crm.rig.certificates()
-    assert new.certificate.renews == old.certificate.id
+    assert crm.rig.renews(new) == old.certificate.id
     crm.assert_through()
     number = certificate_id.grouped(new.certificate.id)
     assert crm.record()["Certificate_Id__c"] == crm.record(ADA)["Last_Certificate_Id__c"] == number

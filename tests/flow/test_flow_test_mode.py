@@ -49,7 +49,7 @@ def test_the_same_completion_gets_a_real_certificate_once_the_source_is_live(rig
         test, real = rig.certificates()
         assert (test.certificate.test, real.certificate.test) == (True, False)
         assert test.certificate.id != real.certificate.id
-        assert real.certificate.renews is None
+        assert rig.renews(real) is None
         assert len(rig.mails("mail-test")) == len(rig.mails()) == 1
         (note,) = rig.notes()
         assert certificate_id.grouped(real.certificate.id) in note.content

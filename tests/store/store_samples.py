@@ -89,7 +89,6 @@ def certificate(tx: Transaction, id: str = "AAAABBBBCCCCDDDDE", *, subject: str 
         "locale": "en",
         "visibility": "public",
         "recipient_key": "k1",
-        "renews": None,
         "data": data(),
         "template_sha": "t1",
         "mapping_sha": "m1",

@@ -45,7 +45,7 @@ def said(event_id: str = "other", **more: object) -> SourceEvent:
 
 
 def knows(store: Store, one: SourceEvent, *, within: timedelta = MINUTE, test: bool = False) -> bool:
-    return store.read(lambda tx: event_keys.knows(tx, "school", test, one, within))
+    return bool(store.read(lambda tx: event_keys.matches(tx, "school", test, one, within)))
 
 
 def claim(store: Store) -> inbox.InboxRow:

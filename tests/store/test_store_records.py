@@ -159,14 +159,6 @@ def test_files_belong_to_versions_and_a_new_rendering_replaces_the_old(store: St
     assert store.read(lambda tx: certificates.file(tx, ID, 1, "png")) is None
 
 
-def test_a_renewal_names_the_one_before(store: Store) -> None:
-    store.transact(lambda tx: certificate(tx, ID))
-    second = store.transact(lambda tx: completion(tx, cycle=2))
-    newer = store.transact(lambda tx: certificate(tx, "NEWER", completion_id=second.id, renews=ID))
-    assert store.read(lambda tx: certificates.renewal_of(tx, ID)) == newer
-    assert store.read(lambda tx: certificates.renewal_of(tx, "NEWER")) is None
-
-
 def test_certificates_are_found_by_what_they_say_and_by_their_id(store: Store) -> None:
     typed = certificate_id.new()
     people = {typed: "Łukasz Żółć", "B" * 17: "Maria Silva", "C" * 17: "Maria Costa"}

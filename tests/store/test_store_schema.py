@@ -151,7 +151,7 @@ def test_what_was_cancelled_or_held_before_polls_came_is_known_to_them(empty_dat
         other = SourceEvent(event_id="p", event_type="done", keys=("enrolment:3",))
 
         def known(event: SourceEvent) -> bool:
-            return store.read(lambda tx: event_keys.knows(tx, "school", False, event, timedelta(minutes=2)))
+            return bool(store.read(lambda tx: event_keys.matches(tx, "school", False, event, timedelta(minutes=2))))
 
         assert [known(one) for one in (near, *by_keys, other)] == [True, True, True, True, False]
 

@@ -64,7 +64,7 @@ def every_standing() -> dict[str, PublicCertificate]:
         "corrected": PublicCertificate(
             a_certificate(3, name="Łukasz Żółć-Dziewulski", version=3), corrected_on=date(2026, 5, 5)
         ),
-        "expired": PublicCertificate(a_certificate(4, expires_on=gone), renewed_by=an_id(1)),
+        "expired": PublicCertificate(a_certificate(4, expires_on=gone, renewed_by=an_id(1))),
         "test": PublicCertificate(a_certificate(5, test=True, expires_on=soon)),
         "erased": PublicCertificate(a_certificate(6, name="", title="", state="erased")),
         "draft": PublicCertificate(a_certificate(7, state="draft")),

@@ -13,7 +13,7 @@ from bridge.cli.shown import history as shown_history
 from bridge.cli.typed import unknown_certificate
 from bridge.core import certificate_id
 from bridge.core.models import CertificateData, JsonObject
-from bridge.store import certificates, history, outbox
+from bridge.store import certificates, chain, history, outbox
 from bridge.store.certificates import CertificateHit, VersionRow
 from bridge.store.history import HistoryRow
 from bridge.store.outbox import OutboxRow
@@ -29,7 +29,7 @@ COLUMNS = (
 )
 
 
-def as_json(hit: CertificateHit, url: str) -> JsonObject:
+def as_json(hit: CertificateHit, links: chain.Links, url: str) -> JsonObject:
     """Returns the stable shape for programs."""
     row, data = hit.certificate, hit.version.data
     return {
@@ -50,7 +50,8 @@ def as_json(hit: CertificateHit, url: str) -> JsonObject:
         "issued_at": row.issued_at,
         "issued_on": row.issued_on,
         "expires_on": row.expires_on,
-        "renews": row.renews,
+        "renews": links.renews,
+        "renewed_by": links.renewed_by,
         "revoked_at": row.revoked_at,
         "revoke_reason": row.revoke_reason,
     }
@@ -80,6 +81,7 @@ class CertificatePage:
     """Everything that is known about one certificate."""
 
     hit: CertificateHit
+    links: chain.Links
     url: str
     versions: Sequence[VersionRow]
     files: Sequence[JsonObject]
@@ -97,6 +99,7 @@ class CertificatePage:
             said = certificates.versions(tx, identifier)
             return cls(
                 hit,
+                chain.links(tx, hit),
                 url,
                 said,
                 [file for version in said for file in _files(tx, identifier, version.n)],
@@ -108,7 +111,7 @@ class CertificatePage:
 
     def print_json(self) -> None:
         """Prints all of it for programs."""
-        shape = as_json(self.hit, self.url)
+        shape = as_json(self.hit, self.links, self.url)
         shape["versions"] = [
             {"n": said.n, "reason": said.reason, "by": said.by, "data": said.data.model_dump(mode="json")}
             for said in self.versions
@@ -152,7 +155,8 @@ class CertificatePage:
             ("expires on", str(row.expires_on) if row.expires_on else "never"),
             ("fields", "\n".join(f"{plain(name)}: {plain(value)}" for name, value in data.fields.items())),
             ("version", f"{row.version}"),
-            ("renews", certificate_id.grouped(row.renews) if row.renews else None),
+            ("renews", certificate_id.grouped(self.links.renews) if self.links.renews else None),
+            ("renewed by", certificate_id.grouped(self.links.renewed_by) if self.links.renewed_by else None),
             ("source", f"{completion.source}, learner {completion.subject}, course {completion.course}"),
             ("page", self.url),
         ]

@@ -108,7 +108,7 @@ def _about(one: event.ShownEvent) -> tuple[str, str | None, str | None]:
 
 def _certificate(known: moments.Known) -> JsonObject:
     return {
-        **certificate.as_json(known.hit, known.url),
+        **certificate.as_json(known.hit, known.links, known.url),
         "deliveries": [delivery.as_json(row) for row, _ in known.deliveries],
         "history": [shown_history.as_json(row) for row in known.history],
     }

@@ -13,7 +13,7 @@ from bridge.cli.output import Column, Page, lines, plain, state
 from bridge.cli.shown import delivery, event
 from bridge.cli.shown import history as shown_history
 from bridge.core import certificate_id
-from bridge.store import history, outbox
+from bridge.store import chain, history, outbox
 from bridge.store.certificates import CertificateHit
 from bridge.store.history import HistoryRow
 from bridge.store.outbox import OutboxRow
@@ -44,6 +44,7 @@ class Known:
     """What belongs to a certificate beside itself."""
 
     hit: CertificateHit
+    links: chain.Links
     url: str
     deliveries: Sequence[tuple[OutboxRow, datetime | None]]
     history: Sequence[HistoryRow]
@@ -54,6 +55,7 @@ class Known:
         rows = outbox.search(tx, certificate_id=hit.certificate.id)
         return cls(
             hit,
+            chain.links(tx, hit),
             url,
             [(row, delivery.settled_at(tx, row)) for row in reversed(rows)],
             history.timeline(tx, certificate_id=hit.certificate.id),
