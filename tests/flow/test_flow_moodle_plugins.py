@@ -409,3 +409,43 @@ def test_a_moodle_that_is_silent_is_asked_again(site: Site) -> None:
         assert (rig.event().state, rig.event().code) == (State.RETRYING, "timeout")
         site.tried_again()
         site.assert_loop_closed()
+
+
+# -- the number of the latest certificate ----------------------------------------------------------
+
+
+def _two_courses(site: Site) -> tuple[str, str]:
+    """One learner completes two courses; the numbers of both certificates, the older completion first."""
+    site.vendor.site.add(Course(9, "Welding", "WELD"))
+    site.rig.mapping("moodle", "extends: moodle\nother_courses: issue\n")
+    completes(site, days=20)
+    completes(site, course=9)
+    return number(site.rig, 0), number(site.rig, 1)
+
+
+def test_case_moodle_3_the_field_for_the_latest_certificate_never_goes_back_to_an_older_one(site: Site) -> None:
+    site.set("write_back", {"note": True, "profile_field": "certificateid"})
+    with site.running() as rig:
+        old, new = _two_courses(site)
+        assert profile(site)["latest"] == new
+        rig.certbridge("certificates", "correct", old, "--set", "recipient.name=J. O'Brien", "--reason", "shorter")
+        rig.certbridge("certificates", "replay", old, "--write-back")
+        for row in rig.deliveries("write_back"):
+            rig.certbridge(
+                "outbox", "replay", str(row.id)
+            ) if row.code != "overtaken" and row.state is State.DONE else None
+            rig.wait_settled()
+            assert profile(site)["latest"] == new, rig.story()
+
+
+def test_case_moodle_3_revoking_the_newest_leaves_the_newest_valid_one_and_nothing_when_there_is_none(
+    site: Site,
+) -> None:
+    site.set("write_back", {"note": False, "profile_field": "certificateid"})
+    with site.running() as rig:
+        old, new = _two_courses(site)
+        for identifier, left in ((new, old), (old, None)):
+            rig.certbridge("certificates", "revoke", identifier, "--reason", "by mistake", "--yes")
+            rig.wait_settled()
+            assert profile(site)["latest"] in (left, "" if left is None else left)
+        assert {row.state for row in rig.deliveries("write_back")} == {State.DONE}

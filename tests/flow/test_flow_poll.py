@@ -131,7 +131,7 @@ def test_without_a_shared_key_learner_course_and_time_tell(any_harbour: Site) ->
     site.told(site.vendor.completed(1, {**said, "completed_at": (AT + timedelta(seconds=80)).isoformat()}))
     assert site.poll() == Polled(known=1)
     # Beyond `same_within` it is another completion; the mapping decides about that one.
-    site.vendor.complete("1", AT + timedelta(hours=1), enrolment=None)
+    site.vendor.complete("1", AT + timedelta(days=1), enrolment=None)
     assert len(site.poll().new) == 1
     assert site.codes()[-1] == ("done", "reused")
 

@@ -91,15 +91,20 @@ def test_an_event_with_its_certificate_is_compared_with_what_was_known_then_unle
     assert f"Now different: {different}. To take that over: certbridge events replay {number} --correct" in row.reason
 
 
-def test_another_event_about_a_certified_completion_compares_nothing(live: Rig) -> None:
+def test_another_event_about_a_certified_completion_tells_another_name_and_compares_nothing_else(live: Rig) -> None:
     live.post_sample(COMPLETED)
     live.wait_settled()
     rename(live, "Josefina")
+    live.moodle.site.users[3].email = "josefina@example.invalid"
     other = live.post("moodle", changed(sample(COMPLETED)[0], objectid="88")).event
     live.wait_settled()
     row = live.event(other)
     assert row.code == "already_issued"
-    assert "different" not in (row.reason or "")
+    assert "Now different: recipient.name 'José O'Brien & Sons' → 'Josefina O'Brien & Sons'." in (row.reason or "")
+    assert "recipient.email" not in (row.reason or "")
+    # Whoever has an id stays the same person; the command that the reason names takes the new name over.
+    live.certbridge("events", "replay", str(other), "--correct", "--reason", "renamed")
+    assert live.certificate().version.data.recipient.name == "Josefina O'Brien & Sons"
 
 
 def test_a_replay_beside_the_running_bridge_corrects_to_what_the_source_says_now(live: Rig) -> None:

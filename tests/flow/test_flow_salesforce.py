@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
 
@@ -358,10 +358,8 @@ def test_completions_may_be_fields_of_the_contact_itself(connect: Connect) -> No
     }
     with connect(**settings) as crm, crm.rig.running():
         messages = OutboundMessages(crm.org, ("Course_Name__c", "Course_Completed_At__c", "Email"))
-        for course in ("Safety", "Fire"):
-            crm.org.change(
-                ADA, at=crm.clock.ago(minutes=5), Course_Name__c=course, Course_Completed_At__c=DONE_AT.date()
-            )
+        for course, day in (("Safety", DONE_AT.date() - timedelta(days=1)), ("Fire", DONE_AT.date())):
+            crm.org.change(ADA, at=crm.clock.ago(minutes=5), Course_Name__c=course, Course_Completed_At__c=day)
             messages.fire(ADA)
             assert messages.deliver(f"{crm.door}/{TOKEN}").acknowledged
             crm.settle()
