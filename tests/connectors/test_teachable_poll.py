@@ -391,3 +391,25 @@ def test_a_refused_key_is_said() -> None:
     connector = teachable()
     (finding,) = connector.diagnose(RoutedApi(connector, {"GET /courses": Answer({"message": "Unauthorized"}, 401)}))
     assert finding.level == "error"
+
+
+def test_a_course_to_be_swept_that_is_not_there_is_an_error() -> None:
+    connector = teachable(sweep_courses=["302951", "302999"])
+    routes: dict[str, Route] = {"GET /courses": COURSES, "GET /webhooks": {"webhooks": []}}
+    found = [one.message for one in connector.diagnose(RoutedApi(connector, routes)) if one.level == "error"]
+    assert found[0] == "Teachable has no course 302999, which `sweep_courses` names."
+
+
+@pytest.mark.parametrize(("shown", "level"), [(True, "ok"), (False, "error")])
+def test_case_contracts_1_doctor_looks_whether_the_sign_up_source_is_shown(shown: bool, level: str) -> None:
+    connector = teachable(write_back={"src": True})
+    record = user(src=None) if shown else {name: value for name, value in user().items() if name != "src"}
+    routes: dict[str, Route] = {
+        "GET /courses": COURSES,
+        "GET /webhooks": {"webhooks": [WEBHOOK]},
+        "GET /webhooks/77/events": {"events": []},
+        "GET /users": {"users": [{"id": int(LEARNER)}]},
+        USER: record,
+    }
+    found = {one.level for one in connector.diagnose(RoutedApi(connector, routes)) if "(src)" in one.message}
+    assert found == {level}

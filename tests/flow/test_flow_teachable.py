@@ -603,8 +603,5 @@ def test_an_admin_is_told_what_to_click_lists_the_courses_and_asks_about_one_lea
         assert school.command("sources", "ask", "teachable", str(DANA))
         school.assert_loop_closed()
         assert "never sent anything yet" in school.command("doctor", "teachable")
-        school.set("sweep_courses", [str(SAFETY), "302999"])
-        assert "no course 302999, which `sweep_courses` names" in school.command("doctor", "teachable", fails=True)
-        school.set("sweep_courses", [])
         completes(school)
         assert "Webhook 77 works." in school.command("doctor", "teachable")
