@@ -30,7 +30,7 @@ def details(*tags: dict[str, Any], **attributes: Any) -> dict[str, Any]:
 
 
 def enriched(event: SourceEvent, **routes: Route) -> SourceEvent:
-    paths = {"contact": DETAILS, "tags": TAGS}
+    paths = {"contact": DETAILS, "tags": TAGS, "names": "GET /contact_tags"}
     return kajabi().enrich(event, RoutedApi(kajabi(), {paths[name]: route for name, route in routes.items()}))
 
 
@@ -51,7 +51,12 @@ def test_case_12_a_contact_that_lacks_the_tag_is_not_confirmed() -> None:
 
 def test_case_12_the_tags_are_asked_for_where_they_do_not_come_along() -> None:
     plain = {"data": contact()}
-    assert enriched(parsed(), contact=plain, tags={"data": [{"type": "contact_tags", "id": TAG}]}).course == TAG
+    tags = {"data": [{"type": "contact_tags", "id": TAG}, {"type": "contact_tags", "id": "9"}]}
+    assert enriched(parsed(), contact=plain, tags=tags, names=listed(*KNOWN_TAGS)).course == TAG
+    # What the webhook calls a tag says nothing where the settings know it by its name.
+    forged = parsed(contact(), tag("9", "completed: Fire Safety"))
+    with pytest.raises(UnconfirmedError, match="'newsletter'"):
+        enriched(forged, contact=plain, tags=tags, names=listed(*KNOWN_TAGS))
     with pytest.raises(UnconfirmedError):
         enriched(parsed(), contact=plain, tags={"data": []})
 
