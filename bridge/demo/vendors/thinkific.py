@@ -60,6 +60,8 @@ class ThinkificStandIn(JsonStandIn):
         self.insists = False
         self.filters_by_day = False
         self.shows_fields = True
+        self.rights: set[str] | None = None
+        """What the credentials may do, by part of the API (`users: read`, `webhooks: write`); None: everything."""
         self.school = School()
         self.webhooks = Webhooks(clock)
 
@@ -117,7 +119,8 @@ class ThinkificStandIn(JsonStandIn):
             self.refuse("API v2 wants Authorization: Bearer", 401)
         if bearer != f"Bearer {self.api_key}" and not by_key:
             self.refuse("wrong or missing credentials", 401)
-        return None if self.plan_has_api else self.problem(403, "the plan has no API")
+        allowed = self.plan_has_api and (self.rights is None or _right(call) in self.rights)
+        return None if allowed else self.problem(403, "the plan has no API")
 
     # -- enrolments --------------------------------------------------------------------------------
 
@@ -298,3 +301,8 @@ class ThinkificStandIn(JsonStandIn):
 
     def _missing(self) -> Answer:
         return self.problem(404, "no such record")
+
+
+def _right(call: Call) -> str:
+    part = call.path.removeprefix(BASE).removeprefix(V2).split("/")[1]
+    return f"{part}: {'read' if call.method == 'GET' else 'write'}"
