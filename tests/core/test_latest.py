@@ -51,7 +51,11 @@ def test_a_place_that_is_right_is_left_alone() -> None:
     assert not needs_writing(NUMBER, NUMBER, certificate(), where="field")
 
 
-@pytest.mark.parametrize("held", ["HR remark: keep me", "0", "null", NUMBER[:-1], f"{NUMBER}, {NUMBER}"])
+@pytest.mark.parametrize(
+    "held",
+    ["HR remark: keep me", "0", "null", NUMBER[:-1], f"{NUMBER}, {NUMBER}"],
+    ids=["words", "digit", "null", "cut off", "twice"],
+)
 def test_foreign_text_is_held_and_never_overwritten(held: str) -> None:
     with pytest.raises(HeldError, match="not overwritten") as told:
         needs_writing(held, NUMBER, certificate(), where="field")
