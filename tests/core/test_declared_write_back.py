@@ -122,6 +122,24 @@ def test_a_place_that_the_answer_does_not_show_is_neither_written_nor_said_to_be
     assert caught.value.stable_code == "not_shown"
 
 
+@pytest.mark.parametrize("holds", ["answer.user.number", "(answer.fields | find('name', 'No')).number"])
+@pytest.mark.parametrize(
+    "answer", [{"user": None}, {"user": {}}, {"fields": None}, {"fields": []}, {"fields": [{"name": "No"}]}]
+)
+def test_null_on_the_way_to_a_place_is_not_an_empty_place(answer: object, holds: str) -> None:
+    with pytest.raises(HeldError):
+        write(FIELD.replace("answer.number", holds), answer)
+
+
+def test_null_in_the_place_itself_is_an_empty_place() -> None:
+    for holds, shown in (
+        ("answer.user.number", lambda value: {"user": {"number": value}}),
+        ("(answer.fields | find('name', 'No')).number", lambda value: {"fields": [{"name": "No", "number": value}]}),
+    ):
+        steps = FIELD.replace("holds: answer.number", f'holds: "{holds}"')
+        assert write(steps, shown(None), {}, shown(NUMBER))[0].confirmed
+
+
 def test_a_place_that_is_hidden_after_the_writing_confirms_nothing() -> None:
     with pytest.raises(HeldError):
         write(FIELD, {"number": None}, {}, {})

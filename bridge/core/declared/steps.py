@@ -258,9 +258,17 @@ def _held(look_up: LookUp, scope: Scope, place: str) -> str:
     except Unclear as unclear:
         if not unclear.missing:
             raise
-        if unclear.null:
+        if _is_end(unclear.null_at, look_up.holds.source):
             return ""  # shown, and empty
         raise _not_shown(place, unclear) from None
+
+
+def _is_end(null_at: str | None, source: str) -> bool:
+    """Tells whether null stands where an expression leads; on the way there it is a record that shows nothing."""
+    if null_at is None:
+        return False
+    plain_path = source.replace(".", "").replace("_", "").isalnum()
+    return null_at == source if plain_path else null_at.rpartition(".")[2] == source.rpartition(".")[2].strip(" )")
 
 
 def _not_shown(place: str, unclear: Unclear) -> HeldError:

@@ -34,11 +34,11 @@ _FALSE: Final = frozenset({"false", "no", "n", "0", "off", "", "nein", "non", "n
 class Unclear(ValueError):
     """A text cannot be worked out for this data; the message is a clause: "data.user.id is missing"."""
 
-    def __init__(self, message: str, *, missing: bool = False, null: bool = False) -> None:
+    def __init__(self, message: str, *, missing: bool = False, null_at: str | None = None) -> None:
         super().__init__(message)
         self.missing = missing
-        self.null = null
-        """It is shown, and there is nothing; not so where it is not shown at all."""
+        self.null_at = null_at
+        """Where null is shown; None where nothing is."""
 
 
 def worked_out(text: Text | Expression, scope: Scope) -> object:
@@ -46,7 +46,8 @@ def worked_out(text: Text | Expression, scope: Scope) -> object:
     try:
         return text.value(scope)
     except MissingValue as gap:
-        raise Unclear(f"{gap.path} is {gap.state}", missing=True, null=gap.state != "missing") from None
+        null_at = gap.path if gap.state == "null" else None
+        raise Unclear(f"{gap.path} is {gap.state}", missing=True, null_at=null_at) from None
     except ExpressionFailure as failure:
         raise Unclear(f'"{text.source}" cannot be worked out: {str(failure).rstrip(".")}') from None
 
