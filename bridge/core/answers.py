@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Final
@@ -10,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator
 
 from bridge.core.connector import ApiResponse
-from bridge.core.errors import PayloadError, PermanentError, TemporaryError
+from bridge.core.errors import HeldError, PayloadError, PermanentError, TemporaryError
 from bridge.core.models import JsonObject
 from bridge.core.payload import read_json
 from bridge.core.retry import check_status
@@ -61,6 +62,35 @@ def section(value: object) -> JsonObject:
 def sections(value: object) -> list[JsonObject]:
     """Returns the objects in a list; an empty list for anything else."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def listed(answer: JsonObject, name: str, vendor: str) -> list[JsonObject]:
+    """Returns the objects in the list that an answer has under a name.
+
+    Raises TemporaryError where it shows no such list: that is not an empty one.
+    """
+    found = answer.get(name)
+    if not isinstance(found, list):
+        raise TemporaryError(
+            f"{vendor}'s answer shows no list {name!r}, so nothing was concluded from it.", code="unexpected_answer"
+        )
+    return sections(found)
+
+
+def seen(record: JsonObject, name: str) -> str | None:
+    """Returns what a record shows under a name: an empty text for null, and None where it does not show the name."""
+    if name not in record:
+        return None
+    value = record[name]
+    return "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def not_shown(vendor: str, what: str, advice: str) -> HeldError:
+    """Returns the error for a value that has to be looked at before it is written, and that the vendor hides."""
+    return HeldError(
+        f"{vendor} does not show {what}, so nobody can tell what stands there, and nothing was written. {advice}",
+        code="not_shown",
+    )
 
 
 def texts(value: object) -> list[str]:

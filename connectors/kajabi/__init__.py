@@ -27,7 +27,8 @@ from bridge.core.models import Certificate, InboundRequest, JsonObject, SignedRe
 from connectors.kajabi import contacts, custom_field, hooks, write_back
 from connectors.kajabi.events import ADDED, EVENT_TYPES, REMOVED, cut
 from connectors.kajabi.login import sign_in
-from connectors.kajabi.rest import Rest, check
+from connectors.kajabi.refusals import check
+from connectors.kajabi.rest import Rest
 from connectors.kajabi.settings import KajabiSettings
 from connectors.kajabi.tags import configured, course_tags, found, listed, no_tag, no_tags
 
@@ -110,8 +111,7 @@ class Kajabi(Connector[KajabiSettings]):
             if missing:
                 yield Finding("error", str(no_tag(missing)))
             if settings.write_back.field:
-                handle = custom_field.handle_of(settings.write_back.field, rest)
-                yield Finding("ok", f"Custom field {settings.write_back.field!r} has the handle {handle}.")
+                yield from custom_field.visible(settings.write_back.field, rest)
             yield from hooks.findings(rest, settings.tags, known, address_token.accepted(settings))
         except BridgeError as error:
             yield Finding("error", str(error))

@@ -42,7 +42,12 @@ def confirmed(event: SourceEvent, rest: Rest, tags: Wanted) -> SourceEvent:
     _check_tag(event.event_type, learner, course, _tags(document, learner, rest))
     if site_of(contact) not in (None, rest.site):
         raise UnconfirmedError(f"Contact {learner} belongs to another site of the account than {rest.site}.")
-    name = _name(document, course) or event.data["tag"]["name"]
+    name = _name(document, course)
+    if name is None and event.event_type == ADDED:
+        # Not what the webhook calls it: anybody who knows the address could give a tag the name of a course.
+        name = next((tag.title for tag in found(rest) if tag.id == course), None)
+    elif name is None:
+        name = event.data["tag"]["name"]
     if configured(tags, course, name) is None:
         raise UnconfirmedError(f"Tag {course} is called {name!r} in Kajabi, which is none of those under `tags`.")
     data = {"contact": {**shape(contact), "id": learner}, "tag": {"id": course, "name": name}}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from bridge.core import certificate_id
-from bridge.core.answers import line, section
-from bridge.core.connector import Receipt
-from bridge.core.errors import PermanentError, TemporaryError
+from bridge.core.answers import digits, not_shown, section, seen
+from bridge.core.connector import Finding, Receipt
+from bridge.core.errors import HeldError, PermanentError, TemporaryError
+from bridge.core.latest import needs_writing
 from bridge.core.models import Certificate, JsonObject
 from connectors.kajabi.rest import Rest
 
@@ -32,34 +35,55 @@ def handle_of(title: str, rest: Rest) -> str:
 
 
 def hold(contact: str, title: str, certificate: Certificate, rest: Rest) -> Receipt:
-    """Holds the number of the latest certificate; emptied when that very certificate is revoked or erased."""
-    number = certificate_id.grouped(certificate.id)
-    wanted = number if certificate.state == "issued" else ""
+    """Holds the number of the latest certificate, and no longer holds it once that one is revoked or erased.
+
+    Raises HeldError where Kajabi does not show the field of this contact, or text of somebody else stands there;
+    PermanentError, TemporaryError.
+    """
     handle = handle_of(title, rest)
-    before = _value(rest.contact(contact), handle)
-    if before == wanted or (wanted == "" and before not in (number, None)):
-        return Receipt(f"Kajabi custom field {title!r} of contact {contact} is right already", confirmed=True)
-    if before is None and wanted == "":
-        raise PermanentError(
-            f"Kajabi does not show custom field {title!r} of contact {contact}, so it cannot be told whether {number} "
-            "stands there. If it does, remove it by hand.",
-            code="field_not_shown",
-        )
+    where = f"Kajabi custom field {title!r} of contact {contact}"
+    wanted = certificate_id.grouped(certificate.id) if certificate.state == "issued" else ""
+    if not needs_writing(_shown(rest.contact(contact), handle, where), wanted, certificate, where=where):
+        return Receipt(f"{where} is right already", confirmed=True)
     document = {"type": "contacts", "id": contact, "attributes": {handle: wanted}}
-    answer = rest.send_about(contact, "PATCH", f"/contacts/{contact}", document)
-    after = _value(rest.contact(contact), handle)
-    after = _value(answer, handle) if after is None else after
-    if after is not None and after != wanted:
+    rest.send_about(contact, "PATCH", f"/contacts/{contact}", document)
+    if _shown(rest.contact(contact), handle, where) != wanted:
         raise TemporaryError(
             f"Kajabi took the number for contact {contact}, but custom field {title!r} does not show it.",
             code="not_confirmed",
         )
-    # Kajabi promises to show custom fields only where a site has them; without it, its 200 is all the proof there is.
-    details = {"value": wanted, "handle": handle}
-    return Receipt(f"Kajabi custom field {title!r} of contact {contact}", confirmed=after == wanted, details=details)
+    return Receipt(where, confirmed=True, details={"value": wanted, "handle": handle})
+
+
+def visible(title: str, rest: Rest) -> Iterator[Finding]:
+    """Looks at one contact and says whether it shows the custom field. Raises what `handle_of` raises."""
+    handle = handle_of(title, rest)
+    yield Finding("ok", f"Custom field {title!r} has the handle {handle}.")
+    first = next((digits(row.get("id")) for row in rest.rows("/contacts")), None)
+    if first is None:
+        yield Finding("warning", f"Whether custom field {title!r} is shown cannot be told: there is no contact yet.")
+    elif _value(rest.contact(first), handle) is None:
+        yield Finding("error", str(_hidden(f"custom field {title!r} ({handle}) of a contact")))
+    else:
+        yield Finding("ok", f"Custom field {title!r} is shown.")
+
+
+def _shown(document: JsonObject, handle: str, where: str) -> str:
+    held = _value(document, handle)
+    if held is None:
+        raise _hidden(where.removeprefix("Kajabi "))
+    return held.strip()
 
 
 def _value(document: JsonObject, handle: str) -> str | None:
     """Returns what the field holds, an empty text for null; None where Kajabi does not show the field."""
-    attributes = section(section(document.get("data")).get("attributes"))
-    return (line(attributes[handle]) or "") if handle in attributes else None
+    return seen(section(section(document.get("data")).get("attributes")), handle)
+
+
+def _hidden(what: str) -> HeldError:
+    return not_shown(
+        "Kajabi",
+        what,
+        "By its description contacts show custom fields where a site has them. If this one never does, switch the "
+        "field off (remove `write_back: {field}`; notes and tags go on), and take an earlier number out by hand.",
+    )

@@ -56,20 +56,30 @@ def _is_ours(hook: JsonObject, tokens: Sequence[SecretStr]) -> bool:
 
 
 def _covers(hook: JsonObject, tag: CourseTag) -> bool:
-    """Tells whether a hook is for this tag, or for all tags; the tag comes as a number or as a text."""
+    """Tells whether a hook is for this tag, or for all tags; the tag comes as a number or as a text.
+
+    Raises PermanentError where Kajabi does not show for which: that is not all of them.
+    """
     attributes = section(hook.get("attributes"))
-    resource = attributes.get("resource_id")
-    return attributes.get("event") == ADDED and (resource is None or digits(resource) == tag.id)
+    if attributes.get("event") != ADDED:
+        return False
+    if "resource_id" not in attributes:
+        raise PermanentError(
+            f"Kajabi does not show for which tag webhook {digits(hook.get('id')) or '?'} to this address is, so it "
+            "cannot be told whether another one is needed. Delete it in Kajabi, then run: certbridge sources connect",
+            code="not_shown",
+        )
+    return attributes["resource_id"] is None or digits(attributes["resource_id"]) == tag.id
 
 
 def _register(rest: Rest, tag: CourseTag, address: str) -> str:
-    # The documentation's example sends the tag's id as text, its schema says number: whichever Kajabi takes.
+    # The schema says that the tag's id is a number, the documentation's example sends text: whichever Kajabi takes.
     try:
-        answer = rest.send("POST", _PATH, _document(rest.site, tag.id, address))
-    except PermanentError as error:
-        if error.stable_code != "http_422":
-            raise
         answer = rest.send("POST", _PATH, _document(rest.site, int(tag.id), address))
+    except PermanentError as error:
+        if error.stable_code not in ("http_400", "http_422"):
+            raise
+        answer = rest.send("POST", _PATH, _document(rest.site, tag.id, address))
     return digits(section(answer.get("data")).get("id")) or "?"
 
 

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from bridge.core.answers import answered
 from bridge.core.connector import Access, ApiClient
 from bridge.core.errors import TemporaryError
-from connectors.kajabi.rest import TOKEN_PATH
+from connectors.kajabi.refusals import TOKEN_PATH
 
 _TOKEN_SECONDS: Final = 7200.0
 

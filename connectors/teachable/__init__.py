@@ -48,7 +48,7 @@ class Teachable(Connector[TeachableSettings]):
         proof="secret address, then asked back over the API",
         enrichment="name, address, course, time",
         poll="daily sweep of all enrolments, within a number of calls",
-        write_back="sign-up source (src), if wanted",
+        write_back="sign-up source (src), if wanted and shown",
         limits="API from the Growth plan; 100 calls a minute and a monthly quota; one text per user can be written",
     )
 
@@ -111,6 +111,12 @@ class Teachable(Connector[TeachableSettings]):
         try:
             rest.get("/courses", page="1", per="1")
             yield Finding("ok", "Teachable accepts the API key.")
+            if self.settings.write_back.src:
+                yield from source_field.visible(rest)
+            known = {str(course["id"]) for course in rest.courses()} if self.settings.sweep_courses else set()
+            for course in self.settings.sweep_courses:
+                if course not in known:
+                    yield Finding("error", f"Teachable has no course {course}, which `sweep_courses` names.")
             yield from deliveries.findings(rest, address_token.accepted(self.settings))
         except BridgeError as error:
             yield Finding("error", str(error))

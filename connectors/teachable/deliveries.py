@@ -10,7 +10,7 @@ from datetime import datetime
 
 from pydantic import SecretStr
 
-from bridge.core.answers import digits, line, sections, stamp
+from bridge.core.answers import digits, line, listed, stamp
 from bridge.core.connector import Finding
 from bridge.core.errors import PermanentError
 from bridge.core.models import JsonObject
@@ -70,7 +70,7 @@ def _state(webhook: JsonObject, *, working: bool) -> Finding:
 
 
 def _ours(rest: Rest, tokens: Sequence[SecretStr]) -> list[JsonObject]:
-    webhooks = sections(rest.get("/webhooks").get("webhooks"))
+    webhooks = listed(rest.get("/webhooks"), "webhooks", "Teachable")
     known = [{**webhook, "id": digits(webhook.get("id"))} for webhook in webhooks if digits(webhook.get("id"))]
     return [
         webhook for webhook in known if any(token.get_secret_value() in str(webhook.get("url")) for token in tokens)
@@ -79,4 +79,4 @@ def _ours(rest: Rest, tokens: Sequence[SecretStr]) -> list[JsonObject]:
 
 def _failed(rest: Rest, webhook: JsonObject, **more: str) -> list[JsonObject]:
     query = {"response_http_status_gte": "300", "per": "20", **more}
-    return sections(rest.get(f"/webhooks/{webhook['id']}/events", **query).get("events"))
+    return listed(rest.get(f"/webhooks/{webhook['id']}/events", **query), "events", "Teachable")

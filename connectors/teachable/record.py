@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final, Literal
 
-from bridge.core.answers import digits, line, moment, sections, stamp
+from bridge.core.answers import digits, line, listed, moment, sections, stamp
 from bridge.core.errors import HeldError, UnconfirmedError
 from bridge.core.models import JsonObject, SourceEvent
 from connectors.teachable.events import completion, key, shape
@@ -60,19 +60,19 @@ def with_names(event: SourceEvent, rest: Rest) -> SourceEvent:
 
 
 def of_learner(learner: str, rest: Rest) -> list[SourceEvent]:
-    """Returns every completion of one learner, named by id or e-mail address."""
+    """Returns every completion of one learner, named by id or e-mail address. Raises TemporaryError, PermanentError."""
     number = digits(learner) or _number_of(learner, rest)
     if number is None:
         return []
     user = rest.user(number)
-    rows = sections(user.get("courses"))
+    rows = listed(user, "courses", "Teachable")
     found = [completion({**user, "id": number}, _course(row), row, confirmed=True) for row in rows]
     return [event for event in found if event is not None]
 
 
 def _number_of(address: str, rest: Rest) -> str | None:
     wanted = address.strip().casefold()
-    users = sections(rest.get("/users", email=address.strip()).get("users"))
+    users = listed(rest.get("/users", email=address.strip()), "users", "Teachable")
     return next((digits(user.get("id")) for user in users if str(user.get("email")).casefold() == wanted), None)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from bridge.core.answers import answered, check_known, digits, line, section, sections
+from bridge.core.answers import answered, check_known, digits, line, listed, section
 from bridge.core.connector import ApiClient, ApiResponse
 from bridge.core.errors import PayloadError, PermanentError, TemporaryError
 from bridge.core.models import JsonObject
@@ -75,27 +75,32 @@ class Rest:
         return line(section(self.get(f"/courses/{course}").get("course")).get("name"))
 
     def courses(self) -> Iterator[JsonObject]:
-        """Yields the courses of the school."""
+        """Yields the courses of the school. Raises TemporaryError where the list does not go on."""
         before: list[JsonObject] = []
-        for page in range(1, MOST_PAGES):
+        for page in range(1, MOST_PAGES + 1):
             answer = self.get("/courses", page=str(page), per=PER_PAGE)
-            rows = [row for row in sections(answer.get("courses")) if digits(row.get("id"))]
-            if rows and rows != before:
-                yield from rows
-            if rows == before or is_last(page, len(rows), answer.get("meta")):
+            rows = listed(answer, "courses", "Teachable")
+            if rows and rows == before:
+                raise TemporaryError(
+                    f"Teachable's list of courses does not go on: page {page} is the one before again.", code="list"
+                )
+            yield from (row for row in rows if digits(row.get("id")))
+            if is_last(page, len(rows), answer.get("meta")):
                 return
             before = rows
+        raise TemporaryError(f"Teachable's list of courses has more than {MOST_PAGES:,} pages.", code="list")
 
 
 def is_last(page: int, rows: int, meta: object) -> bool:
     """Tells whether this page of a list is its last one.
 
-    `per_page` and `total` come back as 0 beside full pages (seen in practice), so that the end is an empty page, or a
-    short one where the number of pages agrees.
+    `per_page` and `total` come back as 0 beside full pages (seen in practice), so that the end is an empty page, or one
+    that is short, or holds the whole total, where the number of pages agrees.
     """
-    pages = section(meta).get("number_of_pages")
-    short = rows < SMALLEST_PAGE and isinstance(pages, int) and 1 <= pages <= page
-    return rows == 0 or short or page >= MOST_PAGES
+    told = section(meta)
+    pages = told.get("number_of_pages")
+    short = rows < SMALLEST_PAGE or (page == 1 and told.get("total") == rows)
+    return rows == 0 or (short and isinstance(pages, int) and 1 <= pages <= page)
 
 
 def check(response: ApiResponse) -> None:

@@ -1,23 +1,29 @@
 """Writes a certificate's number into `src`, the one text of a user that Teachable's API lets anybody change.
 
 `src` is the sign-up source on the user's Information tab; schools use it for marketing. So it is written only where an
-admin asked for it, and one that is set already is left alone. https://docs.teachable.com/reference (PATCH /users/{id})
+admin asked for it and Teachable shows what stands there, and one that is set already is left alone.
+https://docs.teachable.com/reference (PATCH /users/{id}; no published answer of GET /users/{id} has `src`)
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from bridge.core import certificate_id
-from bridge.core.answers import line
-from bridge.core.connector import Receipt, Step
-from bridge.core.errors import PermanentError, TemporaryError
-from bridge.core.models import Certificate, SourceEvent
+from bridge.core.answers import digits, listed, not_shown, seen
+from bridge.core.connector import Finding, Receipt, Step
+from bridge.core.errors import HeldError, TemporaryError
+from bridge.core.latest import needs_writing
+from bridge.core.models import Certificate, JsonObject, SourceEvent
 from connectors.teachable.rest import Rest
 
 STEP: Final = "src"
 _MARK: Final = "cert:"
+_HIDDEN: Final = (
+    "Usual cause: by Teachable's description no answer of its API has it, and few schools see it. If an earlier number "
+    "stands there, take it out by hand (Users, the learner, Information), and switch this off: `write_back: {src: no}`."
+)
 
 
 def steps(certificate: Certificate, event: SourceEvent) -> Sequence[Step]:
@@ -31,30 +37,52 @@ def steps(certificate: Certificate, event: SourceEvent) -> Sequence[Step]:
 def write(step: Step, certificate: Certificate, rest: Rest, *, overwrite: bool) -> Receipt:
     """Makes `src` hold the number (once revoked or erased: no longer hold it), and reads it back.
 
-    Raises PermanentError when something else stands there (unless `overwrite`) or the user is gone, TemporaryError when
-    Teachable did not keep the value.
+    Raises HeldError where Teachable does not show `src`, or something else stands there (unless `overwrite`),
+    PermanentError when the user is gone, TemporaryError when Teachable did not keep the value.
     """
     user = step.target["user"]
-    ours = _MARK + certificate_id.grouped(certificate.id)
-    before = line(rest.user(user).get("src")) or ""
-    wanted = ours if certificate.state == "issued" else ""
-    if before == wanted or (wanted == "" and before != ours):
+    number = certificate_id.grouped(certificate.id) if certificate.state == "issued" else ""
+    before = _shown(rest.user(user), user)
+    if not _has_to_change(before, number, certificate, user, overwrite=overwrite):
         return Receipt(f"Teachable's src of user {user} is right already", confirmed=True)
-    if before not in ("", ours) and not _is_number(before) and not overwrite:
-        raise PermanentError(
-            f"The sign-up source (src) of user {user} is set already, to {before[:60]!r}, so it was left alone. Empty "
-            "it in Teachable and replay, or set `write_back: {overwrite: yes}`; the certificate is not affected.",
-            code="src_taken",
-        )
+    wanted = f"{_MARK}{number}" if number else ""
     rest.change(f"/users/{user}", {"src": wanted})
-    after = line(rest.user(user).get("src")) or ""
-    if after != wanted:
+    if _shown(rest.user(user), user) != wanted:
         raise TemporaryError(
             f"Teachable took the number for user {user}, but src does not show it.", code="not_confirmed"
         )
     return Receipt(f"Teachable's src of user {user}", confirmed=True, details={"value": wanted, "before": before[:200]})
 
 
-def _is_number(text: str) -> bool:
-    """Tells whether a certificate's number stands there: that of an earlier one may be replaced."""
-    return text.startswith(_MARK) and certificate_id.read(text.removeprefix(_MARK)) is not None
+def visible(rest: Rest) -> Iterator[Finding]:
+    """Looks at one user and says whether this school's answers show `src`. Raises PermanentError, TemporaryError."""
+    users = listed(rest.get("/users", page="1", per="1"), "users", "Teachable")
+    number = digits(users[0].get("id")) if users else None
+    if number is None:
+        yield Finding(
+            "warning", "Whether Teachable shows the sign-up source (src) cannot be told: there is no user yet."
+        )
+    elif seen(rest.user(number), "src") is None:
+        yield Finding("error", str(not_shown("Teachable", "the sign-up source (src) of a user", _HIDDEN)))
+    else:
+        yield Finding("ok", "Teachable shows the sign-up source (src) of a user.")
+
+
+def _shown(record: JsonObject, user: str) -> str:
+    held = seen(record, "src")
+    if held is None:
+        raise not_shown("Teachable", f"the sign-up source (src) of user {user}", _HIDDEN)
+    return held.strip()
+
+
+def _has_to_change(before: str, number: str, certificate: Certificate, user: str, *, overwrite: bool) -> bool:
+    held = before.removeprefix(_MARK)
+    if overwrite and number:
+        return before != f"{_MARK}{number}"
+    try:
+        return needs_writing(held, number, certificate, where=f"The sign-up source (src) of user {user}")
+    except HeldError as error:
+        raise HeldError(
+            f"{error} `write_back: {{overwrite: yes}}` replaces it; what stands there is lost then.",
+            code=error.stable_code,
+        ) from error

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from bridge.core.answers import digits, listed
 from bridge.core.connector import ApiClient, ApiResponse
 from bridge.core.errors import PayloadError, TemporaryError
 from bridge.core.models import JsonObject
@@ -16,21 +17,44 @@ from bridge.core.payload import read_json
 MOST_PAGES: Final = 4_000
 """A million records; a list that goes on is one that repeats itself."""
 _PER_PAGE: Final = "250"
+_SMALLEST_PAGE: Final = 25
+"""Records of a full page, whatever was asked for."""
 _MAX_BYTES: Final = 8 * 1024 * 1024
 
 
 def pages(api: ApiClient, path: str, query: Mapping[str, str], *, most: int = MOST_PAGES) -> Iterator[list[JsonObject]]:
-    """Yields the records of a list, page by page. Raises PermanentError, TemporaryError."""
-    number = 1
+    """Yields the records of a list, page by page.
+
+    Raises PermanentError, and TemporaryError also for a list that does not go on: that is not its end.
+    """
+    number, before = 1, list[JsonObject]()
     for _ in range(most):
         response = api.request("GET", path, query={**query, "page": str(number), "limit": _PER_PAGE})
         answer = read(response)
-        yield objects(answer.get("items"))
-        following = _at(answer, "meta", "pagination", "next_page")
-        if not isinstance(following, int) or following <= number:
+        rows = listed(answer, "items", "Thinkific")
+        if rows and rows == before:
+            raise _goes_on_nowhere(path, f"page {number} is the one before again")
+        yield rows
+        following = _following(answer, number, rows, path)
+        if following is None:
             return
-        number = following
+        number, before = following, rows
     raise TemporaryError(f"Thinkific's list has more than {most:,} pages; the rest was not looked at.", code="list")
+
+
+def _following(answer: JsonObject, number: int, rows: list[JsonObject], path: str) -> int | None:
+    """Returns the page after this one, or None at the end, which is where `next_page` is null."""
+    told = _at(answer, "meta", "pagination")
+    following = _at(told, "next_page")
+    if (page := int(digits(following) or 0)) > number:
+        return page
+    if not rows or (following is None and ("next_page" in (told or {}) or len(rows) < _SMALLEST_PAGE)):
+        return None
+    raise _goes_on_nowhere(path, f"page {number} does not name the next one")
+
+
+def _goes_on_nowhere(path: str, what: str) -> TemporaryError:
+    return TemporaryError(f"Thinkific's list {path} does not go on: {what}. The rest was not looked at.", code="list")
 
 
 def read(response: ApiResponse) -> JsonObject:
@@ -42,11 +66,6 @@ def read(response: ApiResponse) -> JsonObject:
     if not isinstance(answer, dict):
         raise TemporaryError("Thinkific's answer cannot be read: it is no object.", code="not_json")
     return answer
-
-
-def objects(value: object) -> list[JsonObject]:
-    """Returns the objects in a list; an empty list for anything else."""
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def _at(value: Any, *path: str) -> Any:

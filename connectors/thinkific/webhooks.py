@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from bridge.core.answers import listed
 from bridge.core.connector import ApiClient, Finding
-from bridge.core.errors import PermanentError
+from bridge.core.errors import PermanentError, TemporaryError
 from bridge.core.models import JsonObject
-from connectors.thinkific.admin_api import MOST_PAGES, objects, read
+from connectors.thinkific.admin_api import MOST_PAGES, read
 from connectors.thinkific.events import COMPLETED
 from connectors.thinkific.settings import ThinkificSettings
 
@@ -42,12 +43,14 @@ def _registered(api: ApiClient, settings: ThinkificSettings) -> Iterator[JsonObj
     for _ in range(MOST_PAGES):
         query = {"limit": _PER_PAGE} | ({"next": following} if following else {})
         answer = read(api.request("GET", settings.webhooks_url, query=query, headers=headers))
-        yield from objects(answer.get("items"))
+        yield from listed(answer, "items", "Thinkific")
         meta = answer.get("meta")
         page = meta.get("page") if isinstance(meta, dict) else None
         last, following = following, str(page.get("next_page") or "") if isinstance(page, dict) else ""
-        if not following or following == last:
+        if not following:
             return
+        if following == last:
+            raise TemporaryError("Thinkific's list of webhooks names the same page again and again.", code="list")
 
 
 def _register(api: ApiClient, settings: ThinkificSettings, address: str) -> JsonObject:

@@ -30,7 +30,7 @@ def details(*tags: dict[str, Any], **attributes: Any) -> dict[str, Any]:
 
 
 def enriched(event: SourceEvent, **routes: Route) -> SourceEvent:
-    paths = {"contact": DETAILS, "tags": TAGS}
+    paths = {"contact": DETAILS, "tags": TAGS, "names": "GET /contact_tags"}
     return kajabi().enrich(event, RoutedApi(kajabi(), {paths[name]: route for name, route in routes.items()}))
 
 
@@ -51,7 +51,12 @@ def test_case_12_a_contact_that_lacks_the_tag_is_not_confirmed() -> None:
 
 def test_case_12_the_tags_are_asked_for_where_they_do_not_come_along() -> None:
     plain = {"data": contact()}
-    assert enriched(parsed(), contact=plain, tags={"data": [{"type": "contact_tags", "id": TAG}]}).course == TAG
+    tags = {"data": [{"type": "contact_tags", "id": TAG}, {"type": "contact_tags", "id": "9"}]}
+    assert enriched(parsed(), contact=plain, tags=tags, names=listed(*KNOWN_TAGS)).course == TAG
+    # What the webhook calls a tag says nothing where the settings know it by its name.
+    forged = parsed(contact(), tag("9", "completed: Fire Safety"))
+    with pytest.raises(UnconfirmedError, match="'newsletter'"):
+        enriched(forged, contact=plain, tags=tags, names=listed(*KNOWN_TAGS))
     with pytest.raises(UnconfirmedError):
         enriched(parsed(), contact=plain, tags={"data": []})
 
@@ -135,8 +140,35 @@ def test_an_answer_that_is_none_is_tried_again(odd: bytes) -> None:
 
 @pytest.mark.parametrize("odd", [None, 3, "x", [], {"attributes": 3, "relationships": []}])
 def test_an_odd_contact_does_no_harm(odd: object) -> None:
-    with pytest.raises(UnconfirmedError):
+    with pytest.raises((TemporaryError, PermanentError)):
         enriched(parsed(), contact={"data": odd, "included": odd}, tags={"data": odd})
+
+
+@pytest.mark.parametrize("event_type", ["tag_added", "tag_removed"])
+@pytest.mark.parametrize("hidden", [{}, {"data": None}, {"data": {}}])
+def test_tags_that_are_not_shown_are_not_taken_for_none(event_type: str, hidden: dict[str, Any]) -> None:
+    with pytest.raises(TemporaryError, match="shows no list 'data'") as caught:
+        enriched(parsed(event=event_type), contact={"data": contact()}, tags=hidden)
+    assert not isinstance(caught.value, UnconfirmedError)
+
+
+def test_case_contracts_5_a_contact_that_is_gone_is_said_without_a_404() -> None:
+    for gone in ({"data": None}, Answer({}, 404), Answer({}, 410)):
+        with pytest.raises(PermanentError, match="has no contact") as caught:
+            enriched(parsed(), contact=gone)
+        assert caught.value.stable_code == "contact_gone"
+        removed = parsed(event="tag_removed")
+        assert enriched(removed, contact=gone) == removed
+
+
+@pytest.mark.parametrize("status", [400, 403, 422])
+@pytest.mark.parametrize("event_type", ["tag_added", "tag_removed"])
+def test_case_contracts_5_a_contact_that_the_key_may_not_see_is_not_taken_for_one_that_is_gone(
+    event_type: str, status: int
+) -> None:
+    with pytest.raises(PermanentError, match=f"about contact {CONTACT}: if other contacts work") as caught:
+        enriched(parsed(event=event_type), contact=Answer({"errors": [{"title": "Forbidden"}]}, status))
+    assert caught.value.stable_code == f"http_{status}"
 
 
 # -- the poll ------------------------------------------------------------------------------------------
@@ -202,9 +234,16 @@ def test_lists_without_links_end_with_an_empty_page(meta: Any) -> None:
     assert [event.subject for event in events_of(poll({}, answer)[0])] == [CONTACT, CONTACT]
 
 
-def test_pages_that_repeat_themselves_end() -> None:
-    pages, _ = poll({}, listed(contact(), following="https://api.kajabi.com/next"))
-    assert len(events_of(pages)) == 2
+def test_case_contracts_3_a_page_that_comes_again_is_an_error_and_never_the_end() -> None:
+    with pytest.raises(TemporaryError, match="page 2 is the one before again") as caught:
+        poll({}, listed(contact(), following="https://api.kajabi.com/next"))
+    assert caught.value.stable_code == "list"
+
+
+@pytest.mark.parametrize("answer", [{}, {"data": None}, {"links": {"next": None}, "meta": {"total_pages": 1}}])
+def test_an_answer_that_shows_no_list_is_not_an_empty_one(answer: dict[str, Any]) -> None:
+    with pytest.raises(TemporaryError, match="shows no list 'data'"):
+        poll({}, answer)
 
 
 @pytest.mark.parametrize("odd", [None, 3, {}, {"id": None}, {"id": "../1"}, {"id": [], "attributes": 3}])

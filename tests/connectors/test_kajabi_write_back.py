@@ -12,7 +12,7 @@ from test_kajabi_contacts import DETAILS, KNOWN_TAGS, MARKED, NOT_FOUND, TAGS, l
 
 from bridge.core.certificate_id import grouped
 from bridge.core.connector import Receipt
-from bridge.core.errors import PermanentError, TemporaryError
+from bridge.core.errors import HeldError, PermanentError, TemporaryError
 
 NUMBER = grouped(certificate().id)
 PATCH, NOTES = f"PATCH /contacts/{CONTACT}", "GET /contact_notes"
@@ -87,14 +87,26 @@ def test_a_number_that_is_there_already_is_not_written_again() -> None:
     assert api.calls("PATCH") == []
 
 
-def test_a_field_that_kajabi_does_not_show_is_written_but_not_called_confirmed() -> None:
-    receipt, api = write("field", {**FIELDS, DETAILS: shown(), PATCH: shown()})
-    assert len(api.calls("PATCH")) == 1
-    assert not receipt.confirmed
+@pytest.mark.parametrize("state", ["issued", "revoked", "erased"])
+def test_a_field_that_kajabi_does_not_show_is_neither_written_nor_said_to_be_right(state: str) -> None:
+    api = RoutedApi(kajabi(), {**FIELDS, DETAILS: shown(), PATCH: shown(custom_1=NUMBER)})
+    with pytest.raises(HeldError, match="does not show custom field 'Certificate ID'") as caught:
+        kajabi().write_back(step("field"), certificate(state), KeptMemo(), api)
+    assert (caught.value.stable_code, api.calls("PATCH")) == ("not_shown", [])
+    assert "by hand" in str(caught.value)
 
 
-def test_a_field_that_only_the_answer_to_the_change_shows_is_confirmed() -> None:
-    assert write("field", {**FIELDS, DETAILS: shown(), PATCH: shown(custom_1=NUMBER)})[0].confirmed
+def test_a_field_that_only_the_answer_to_the_change_shows_was_not_read_back() -> None:
+    with pytest.raises(HeldError):
+        write("field", {**FIELDS, DETAILS: [shown(custom_1=None), shown()], PATCH: shown(custom_1=NUMBER)})
+
+
+def test_text_of_somebody_else_is_held_and_stays() -> None:
+    with pytest.raises(HeldError, match="HR remark") as caught:
+        write("field", {**FIELDS, DETAILS: shown(custom_1="HR remark")})
+    assert caught.value.stable_code == "foreign_text"
+    receipt, api = write("field", {**FIELDS, DETAILS: shown(custom_1="HR remark")}, "revoked")
+    assert (receipt.confirmed, api.calls("PATCH")) == (True, [])
 
 
 def test_a_number_that_does_not_stick_is_noticed() -> None:
@@ -130,11 +142,6 @@ def test_a_revoked_number_leaves_the_field_and_another_one_stays(state: str) -> 
     for other in ("0000-0000-0000-00000", None):
         _, api = write("field", {**FIELDS, DETAILS: shown(custom_1=other)}, state)
         assert api.calls("PATCH") == []
-
-
-def test_a_revoked_number_that_nobody_can_see_is_left_to_a_person() -> None:
-    with pytest.raises(PermanentError, match="by hand"):
-        write("field", {**FIELDS, DETAILS: shown()}, "revoked")
 
 
 def test_case_08_a_contact_that_is_gone_is_said_and_the_certificate_stays_valid() -> None:
@@ -187,6 +194,13 @@ def test_a_note_that_was_taken_is_not_sent_twice_while_kajabi_does_not_show_it()
     assert answers == []
 
 
+def test_notes_whose_text_is_not_shown_are_not_taken_for_others() -> None:
+    hidden = {"id": "31", "type": "contact_notes", "attributes": {}}
+    with pytest.raises(HeldError, match="the text of the notes") as caught:
+        write("note", {NOTES: listed(hidden)})
+    assert caught.value.stable_code == "not_shown"
+
+
 def test_a_revocation_is_a_note_of_its_own() -> None:
     revoked = note(WRITTEN["attributes"]["body"].replace("issued", "revoked"), "32")
     notes: list[Any] = [listed(WRITTEN), listed(WRITTEN, revoked)]
@@ -229,7 +243,8 @@ def test_a_mark_known_by_its_name_is_looked_up_on_this_site() -> None:
 
 
 def test_the_mark_stays_when_the_certificate_was_revoked_meanwhile() -> None:
-    assert write("issued_tag", {}, "revoked")[1].asked == []
+    receipt, api = write("issued_tag", {}, "revoked")
+    assert (receipt.confirmed, api.asked) == (False, [])  # nobody has looked
 
 
 # -- registering the webhook -----------------------------------------------------------------------------
@@ -261,7 +276,7 @@ def test_registers_one_webhook_for_each_tag_of_a_course() -> None:
             "attributes": {"target_url": ADDRESS, "event": "tag_added", "resource_id": number},
             "relationships": {"site": {"data": {"type": "sites", "id": "2"}}},
         }
-        for number in ("123", "124")
+        for number in (123, 124)
     ]
     assert next(asked.query for asked in api.asked if asked.path == "/hooks")["filter[event_eq]"] == "tag_added"
 
@@ -269,7 +284,7 @@ def test_registers_one_webhook_for_each_tag_of_a_course() -> None:
 @pytest.mark.parametrize("resource", [123, "123"])
 def test_case_15_a_webhook_that_is_there_already_is_found_as_number_and_as_text(resource: object) -> None:
     _, api = connected(listed(hook(resource)))
-    assert [asked.json["data"]["attributes"]["resource_id"] for asked in api.calls("POST")] == ["124"]
+    assert [asked.json["data"]["attributes"]["resource_id"] for asked in api.calls("POST")] == [124]
 
 
 def test_a_webhook_for_all_tags_is_enough() -> None:
@@ -283,13 +298,24 @@ def test_a_webhook_of_somebody_else_is_not_ours(other: Any) -> None:
     assert len(connected(listed(other))[1].calls("POST")) == 2
 
 
-def test_case_15_an_id_that_kajabi_does_not_take_as_text_is_sent_as_a_number() -> None:
+@pytest.mark.parametrize("status", [400, 422])
+def test_case_contracts_5_an_id_is_sent_as_the_schema_says_and_as_the_example_does_where_that_is_refused(
+    status: int,
+) -> None:
     def answer(asked: Asked) -> Any:
-        text = isinstance(asked.json["data"]["attributes"]["resource_id"], str)
-        return Answer({"errors": [{"title": "Invalid"}]}, 422) if text else {"data": hook(1)}
+        number = isinstance(asked.json["data"]["attributes"]["resource_id"], int)
+        return Answer({"errors": [{"title": "Invalid"}]}, status) if number else {"data": hook(1)}
 
     _, api = connected(listed(), answer)
-    assert [asked.json["data"]["attributes"]["resource_id"] for asked in api.calls("POST")] == ["123", 123, "124", 124]
+    assert [asked.json["data"]["attributes"]["resource_id"] for asked in api.calls("POST")] == [123, "123", 124, "124"]
+
+
+def test_a_webhook_that_does_not_show_its_tag_is_not_taken_for_one_of_all_tags() -> None:
+    bare = hook(123)
+    del bare["attributes"]["resource_id"]
+    with pytest.raises(PermanentError, match="does not show for which tag webhook 61"):
+        connected(listed(bare))
+    assert "error" in diagnosed(hooks=listed(bare)).values()
 
 
 def test_a_plan_without_webhooks_is_said() -> None:
@@ -312,9 +338,12 @@ def test_a_tag_that_is_missing_is_said_beside_those_that_were_registered() -> No
 
 def diagnosed(**changed: Route) -> dict[str, str]:
     names = {"tags": "GET /contact_tags", "hooks": "GET /hooks", "fields": "GET /custom_fields"}
+    names |= {"contacts": "GET /contacts", "details": DETAILS}
     routes: dict[str, Route] = {
         "GET /contact_tags": listed(*KNOWN_TAGS, MARKED),
         "GET /hooks": listed(hook(None)),
+        "GET /contacts": listed(contact()),
+        DETAILS: shown(custom_1=None),
         **FIELDS,
         **{names[name]: route for name, route in changed.items()},
     }
@@ -328,6 +357,12 @@ def test_everything_that_is_needed_is_looked_at() -> None:
     assert set(found.values()) == {"ok"}
     for part in ("5 tags", "Tag 123 is called 'completed: Safety Basics'", "custom_1", "webhook for tag 124"):
         assert any(part in message for message in found), part
+
+
+@pytest.mark.parametrize(("contacts", "level"), [([], "warning"), ([contact()], "error")])
+def test_doctor_looks_whether_a_contact_shows_the_field(contacts: list[Any], level: str) -> None:
+    found = diagnosed(contacts=listed(*contacts), details=shown())
+    assert next(one for message, one in found.items() if "custom field 'Certificate ID'" in message) == level
 
 
 def test_case_04_a_tag_that_is_missing_is_an_error() -> None:

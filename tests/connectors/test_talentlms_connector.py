@@ -16,7 +16,7 @@ from scripted_api import Answer, KeptMemo, ScriptedApi, certificate
 
 from bridge.config.declared import shipped_mapping
 from bridge.core.connector import ApiClient, ApiResponse
-from bridge.core.errors import PermanentError, SignatureError, TemporaryError
+from bridge.core.errors import HeldError, PermanentError, SignatureError, TemporaryError
 from bridge.core.mapping import Mapping, compile_mapping, gather
 from bridge.core.models import InboundRequest, Outcome, SourceEvent
 
@@ -24,7 +24,7 @@ SETTINGS = {"url": "https://acme.talentlms.com/", "api_key": "a-key-for-the-tale
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 FOLDER = SAMPLES / "talentlms" / "poll.SYNTHETIC"
 EXPECTED = json.loads((FOLDER / "expected.json").read_text())
-NUMBER = "0123-4567-89AB-CDEF4"
+NUMBER = "0123-4567-89AB-CDEFP"
 
 
 def sample(name: str) -> Any:
@@ -89,6 +89,7 @@ def test_learners_come_in_pages_and_a_poll_that_stopped_goes_on_with_the_next() 
     first, second = sample("users"), sample("users")
     first["_meta"]["pagination"]["total_pages"] = second["_meta"]["pagination"]["total_pages"] = 2
     second["_meta"]["pagination"]["page"] = 2
+    second["_data"][0]["login"] = "another"
     connector = talentlms()
     api = ScriptedApi(connector, *answers(users=first), *answers(users=second))
     pages = list(connector.poll(api, {}, SINCE, NOW))
@@ -129,10 +130,49 @@ def test_any_other_status_is_no_completion(status: str) -> None:
     assert polled(*answers(**{"courses-7": courses(lambda row: row.update(completion_status=status))})) == []
 
 
-def test_courses_that_look_different_fail_the_poll_instead_of_finding_nothing() -> None:
-    thin = {"_data": {"courses": [{"id": 68, "name": "Health & Safety"}]}}
+DESCRIBED = {"_data": {"courses": [{"id": 68, "name": "Health &amp; Safety"}, {"id": 69, "name": "First Aid"}]}}
+PROGRESS = "GET /course-progress"
+
+
+def described(*progress: Answer) -> list[tuple[str, Answer]]:
+    """Returns what a poll asks for where the list of courses is the one that TalentLMS describes."""
+    users, (asked, _), theirs = answers()
+    return [users, (asked, Answer(DESCRIBED)), *[(PROGRESS, one) for one in progress], theirs]
+
+
+def test_case_contracts_2_the_list_that_talentlms_describes_is_completed_by_the_progress_of_each_course() -> None:
+    done, begun = ({"_data": row} for row in sample("courses-7")["_data"]["courses"])
+    (event,) = polled(*described(Answer(done), Answer(begun)))
+    (listed,) = polled()
+    assert (event.event_id, event.keys, event.occurred_at) == (listed.event_id, listed.keys, listed.occurred_at)
+    assert event.data["progress"] == listed.data["progress"]
+    assert decided(event) == decided(listed).model_copy(update={"course": decided(event).course})  # type: ignore[union-attr]
+
+
+def test_case_contracts_2_progress_is_asked_for_by_learner_and_course() -> None:
+    connector = talentlms()
+    api = ScriptedApi(connector, *described(Answer(sample("courses-7")), Answer({}, 404)))
+    with pytest.raises(TemporaryError):
+        list(connector.poll(api, {}, SINCE, NOW))
+    assert [asked.query for asked in api.asked if asked.path == "/course-progress"] == [
+        {"user_id": "7", "course_id": "68"},
+        {"user_id": "7", "course_id": "69"},
+    ]
+
+
+@pytest.mark.parametrize("odd", [{}, {"_data": {}}, {"_data": []}, [], {"_data": {"completion_status": None}}])
+def test_courses_of_which_nothing_says_how_far_they_are_fail_the_poll_instead_of_finding_nothing(odd: Any) -> None:
     with pytest.raises(TemporaryError, match="looks different from what is declared"):
-        polled(*answers(**{"courses-7": thin}))
+        polled(*described(Answer(odd), Answer(odd)))
+    with pytest.raises(PermanentError, match="The API is not enabled"):
+        polled(*described(Answer({}, 403)))
+
+
+def test_learners_whose_page_comes_again_fail_the_poll() -> None:
+    users = sample("users")
+    users["_meta"]["pagination"]["total_pages"] = 3
+    with pytest.raises(TemporaryError, match="does not go on"):
+        polled(*answers(users=users), ("GET /users", Answer(users)))
 
 
 def test_a_time_in_the_portals_own_form_is_read_with_time_form() -> None:
@@ -249,19 +289,64 @@ def written(state: str, *script: tuple[str, Answer]) -> tuple[Any, ScriptedApi]:
     return receipt, api
 
 
-LOOK, WRITE = "GET /users/7", "PATCH /users/7"
+LOOK, WRITE = "GET /users/7", "POST /batch/users"
+TAKEN = Answer({"_data": {"task_id": 41}})
 
 
-def test_the_number_is_written_into_the_field_and_read_back() -> None:
-    receipt, api = written("issued", (LOOK, with_field(None)), (WRITE, Answer(b"", 204)), (LOOK, with_field(NUMBER)))
+def test_case_contracts_4_the_number_is_written_by_the_way_that_is_described_and_read_back() -> None:
+    receipt, api = written("issued", (LOOK, with_field(None)), (WRITE, TAKEN), (LOOK, with_field(NUMBER)))
     assert receipt.confirmed
-    assert api.asked[1].json == {"status": "active", "custom_fields": {"Certificate ID": NUMBER}}
+    assert api.asked[1].json == {"users": [{"id": 7, "custom_field_2": NUMBER}]}
 
 
-def test_the_learners_status_stays_what_it_is() -> None:
-    inactive = with_field(None, status="inactive")
-    _, api = written("issued", (LOOK, inactive), (WRITE, Answer(b"", 204)), (LOOK, with_field(NUMBER)))
-    assert api.asked[1].json["status"] == "inactive"
+def fields(*held: tuple[int, str, str | None]) -> Answer:
+    answer = sample("user-7")
+    answer["_data"]["custom_fields"] = [
+        {"id": number, "name": name, "value": value, "type": "text"} for number, name, value in held
+    ]
+    return Answer(answer)
+
+
+def test_case_contracts_4_where_the_key_is_not_sure_another_field_is_not_overwritten() -> None:
+    doubtful = ((2, "Certificate ID", None), (5, "Employee number", "0815"))
+    with pytest.raises(PermanentError, match="certificate_field_key is missing"):
+        written("issued", (LOOK, fields(*doubtful)))
+    connector = talentlms(certificate_field="Certificate ID", certificate_field_key="custom_field_9")
+    (step,) = connector.write_back_steps(certificate(), polled()[0])
+    script = ((LOOK, fields(*doubtful)), (WRITE, TAKEN), (LOOK, fields((2, "Certificate ID", NUMBER))))
+    api = ScriptedApi(connector, *script)
+    assert connector.write_back(step, certificate(), KeptMemo(), api).confirmed
+    assert api.asked[1].json == {"users": [{"id": 7, "custom_field_9": NUMBER}]}
+
+
+@pytest.mark.parametrize("others", [[], [(5, "Employee number", None)], [(5, "Employee number", "")]])
+def test_a_key_that_could_be_anothers_is_taken_where_nothing_can_be_lost(others: list[Any]) -> None:
+    held = [(2, "Certificate ID", None), *others]
+    after = [(2, "Certificate ID", NUMBER), *others]
+    _, api = written("issued", (LOOK, fields(*held)), (WRITE, TAKEN), (LOOK, fields(*after)))
+    assert api.asked[1].json == {"users": [{"id": 7, "custom_field_2": NUMBER}]}
+
+
+@pytest.mark.parametrize("state", ["issued", "revoked", "erased"])
+def test_a_field_that_is_not_shown_is_neither_written_nor_said_to_be_right(state: str) -> None:
+    hidden = sample("user-7")
+    del hidden["_data"]["custom_fields"]
+    for answer in (Answer(hidden), fields(), fields((1, "Team", "North")), Answer({"_data": {}})):
+        with pytest.raises(HeldError, match="does not show what stands there") as caught:
+            written(state, (LOOK, answer))
+        assert caught.value.stable_code == "not_shown"
+
+
+def test_text_of_somebody_else_in_the_field_stays() -> None:
+    with pytest.raises(HeldError, match="HR remark") as caught:
+        written("issued", (LOOK, with_field("HR remark")))
+    assert caught.value.stable_code == "foreign_text"
+    assert written("revoked", (LOOK, with_field("HR remark")))[0].confirmed
+
+
+def test_a_learner_who_is_gone_is_said() -> None:
+    with pytest.raises(PermanentError, match="no such record"):
+        written("issued", (LOOK, Answer({}, 404)))
 
 
 def test_what_is_there_already_is_not_written_again() -> None:
@@ -271,13 +356,13 @@ def test_what_is_there_already_is_not_written_again() -> None:
 
 @pytest.mark.parametrize("state", ["revoked", "erased"])
 def test_the_field_is_emptied_when_the_certificate_is_gone(state: str) -> None:
-    _, api = written(state, (LOOK, with_field(NUMBER)), (WRITE, Answer(b"", 204)), (LOOK, with_field("")))
-    assert api.asked[1].json["custom_fields"] == {"Certificate ID": ""}
+    _, api = written(state, (LOOK, with_field(NUMBER)), (WRITE, TAKEN), (LOOK, with_field("")))
+    assert api.asked[1].json == {"users": [{"id": 7, "custom_field_2": ""}]}
 
 
 def test_a_field_that_does_not_take_it_is_no_success() -> None:
     with pytest.raises(TemporaryError, match="does not show"):
-        written("issued", (LOOK, with_field(None)), (WRITE, Answer(b"", 204)), (LOOK, with_field(None)))
+        written("issued", (LOOK, with_field(None)), (WRITE, TAKEN), (LOOK, with_field(None)))
     with pytest.raises(PermanentError, match="Is certificate_field the name of a custom user field"):
         written("issued", (LOOK, with_field(None)), (WRITE, Answer(b"{}", 422)))
 
@@ -285,3 +370,34 @@ def test_a_field_that_does_not_take_it_is_no_success() -> None:
 def test_without_a_field_nothing_is_written_back() -> None:
     (event,) = polled()
     assert talentlms().write_back_steps(certificate(), event) == []
+
+
+# -- what doctor looks at ----------------------------------------------------------------------------
+
+
+def diagnosed(*script: tuple[str, Answer], **settings: str) -> list[tuple[str, str]]:
+    connector = talentlms(**settings)
+    users, mine, _ = answers()
+    found = list(connector.diagnose(ScriptedApi(connector, *(script or (users, users, mine)))))
+    return [(one.level, one.message) for one in found]
+
+
+def test_case_contracts_2_doctor_looks_at_what_a_poll_needs() -> None:
+    assert [level for level, _ in diagnosed()] == ["ok", "ok"]
+    users, (asked, _), _ = answers()
+    thin = {"_data": {"courses": [{"id": 68, "name": "Health"}]}}
+    (_, (level, message)) = diagnosed(users, users, (asked, Answer(thin)), (PROGRESS, Answer({})))
+    assert level == "error"
+    assert "looks different from what is declared" in message
+    done = Answer({"_data": sample("courses-7")["_data"]["courses"][0]})
+    assert diagnosed(users, users, (asked, Answer(thin)), (PROGRESS, done))[1][0] == "ok"
+
+
+def test_doctor_says_what_it_could_not_see() -> None:
+    nobody = ("GET /users", Answer({"_data": []}))
+    levels = [level for level, _ in diagnosed(nobody, nobody, certificate_field="Certificate ID")]
+    assert levels == ["ok", "warning", "warning"]
+    users, mine, _ = answers()
+    for answer, level in ((with_field(None), "ok"), (fields((1, "Team", "North")), "error")):
+        found = diagnosed(users, users, mine, (LOOK, answer), certificate_field="Certificate ID")
+        assert [one for one, _ in found] == ["ok", "ok", level]

@@ -12,6 +12,7 @@ from scripted_api import Answer, Asked
 from test_teachable_confirm import USER, user
 from test_teachable_connector import COURSE, LEARNER, TOKEN, outcome, parsed, teachable
 
+from bridge.core.answers import moment, stamp
 from bridge.core.connector import Page
 from bridge.core.errors import PermanentError, TemporaryError
 from bridge.core.models import JsonObject, SourceEvent
@@ -62,7 +63,7 @@ def test_finds_whoever_completed_and_nobody_else() -> None:
     pages, api = poll({}, {FIRST: rows(ROW, row(2, completed_at=None, percent_complete=55))})
     assert ids(pages) == [(LEARNER, COURSE)]
     assert api.paths() == ["GET /courses", FIRST, SECOND]
-    assert api.asked[1].query == {"page": "1", "per": "100", "sort_direction": "asc"}
+    assert api.asked[1].query == {"sort_direction": "asc"}
 
 
 def test_a_swept_completion_is_the_same_as_one_that_came_by_webhook() -> None:
@@ -88,12 +89,101 @@ def test_what_was_completed_before_the_start_line_is_left_out() -> None:
     assert ids(pages) == [(LEARNER, COURSE)]
 
 
-def test_case_15_counts_of_zero_beside_full_pages_are_not_believed() -> None:
-    full = [row(number) for number in range(1, 101)]
-    answers = {"1": rows(*full, number_of_pages=0), "2": rows(row(101), number_of_pages=0), "3": rows()}
-    pages, api = poll({}, {FIRST: lambda asked: answers[asked.query["page"]]})
-    assert len(events_of(pages)) == 101
-    assert [asked.query["page"] for asked in api.asked if asked.path.startswith("/courses/302950")] == ["1", "2", "3"]
+def began(learner: int, apart: float = 60) -> str:
+    """Returns when a learner was enrolled: the first one on 5 January at ten, the others after."""
+    return stamp(datetime(2026, 1, 5, 10, tzinfo=UTC) + timedelta(seconds=apart * (learner - 1)))
+
+
+def school_of(learners: int, *, part: int = 20, apart: float = 60, inclusive: bool = False, **meta: Any) -> Route:
+    """Answers as Teachable describes it: the oldest enrolments after `enrolled_in_after`; other words are ignored."""
+    everybody = [row(number, enrolled_at=began(number, apart)) for number in range(1, learners + 1)]
+
+    def answer(asked: Asked) -> dict[str, Any]:
+        limit = moment(asked.query.get("enrolled_in_after"))
+        later = [one for one in everybody if limit is None or _after(one, limit, inclusive=inclusive)]
+        counts = {"total": len(later), "number_of_pages": max(1, -(-len(later) // part))}
+        return rows(*later[:part], **{**counts, **meta})
+
+    return answer
+
+
+def _after(one: dict[str, Any], limit: datetime, *, inclusive: bool) -> bool:
+    time = moment(one["enrolled_at"])
+    assert time is not None
+    return time >= limit if inclusive else time > limit
+
+
+@pytest.mark.parametrize("counts", [{}, {"total": 0, "number_of_pages": 0}])
+@pytest.mark.parametrize("inclusive", [False, True])
+@pytest.mark.parametrize(("apart", "part"), [(60, 20), (1, 20), (0.25, 20), (60, 7), (0.1, 20)])
+def test_case_contracts_3_every_enrolment_is_looked_at_whatever_after_means(
+    apart: float, part: int, inclusive: bool, counts: dict[str, int]
+) -> None:
+    pages, api = poll({}, {FIRST: school_of(60, part=part, apart=apart, inclusive=inclusive, **counts)})
+    assert {event.subject for event in events_of(pages)} == {str(number) for number in range(1, 61)}
+    assert "swept" in pages[-1].cursor
+    assert all(not {"page", "per"} & set(asked.query) for asked in api.asked if asked.path.endswith("/enrollments"))
+
+
+@pytest.mark.parametrize("counts", [{}, {"total": 0, "number_of_pages": 0}])
+def test_case_contracts_3_a_list_that_does_not_heed_what_is_described_is_an_error_and_never_an_end(
+    counts: dict[str, int],
+) -> None:
+    full = [row(number, enrolled_at=began(number)) for number in range(1, 21)]
+    several = {"total": 60, "number_of_pages": 3, **counts}
+    lists = {
+        "begins anew": rows(*full, **several),
+        "not in the order": rows(*full[::-1], **several),
+        "does not say when": rows(*[{**one, "enrolled_at": None} for one in full], **several),
+        "within one second": rows(*[row(number) for number in range(1, 21)], **several),
+    }
+    for reason, answer in lists.items():
+        swept: list[Page] = []
+        connector = teachable()
+        api = RoutedApi(connector, {"GET /courses": COURSES, FIRST: answer, SECOND: rows(row(7))})
+        with pytest.raises(TemporaryError, match=reason) as caught:
+            swept.extend(connector.poll(api, {}, SINCE, NOW))
+        assert caught.value.stable_code == "list"
+        assert "302950" in str(caught.value)
+
+
+def test_case_contracts_3_the_courses_after_a_list_that_does_not_go_on_are_swept_and_it_is_asked_for_again() -> None:
+    stuck = rows(*[row(number) for number in range(1, 21)], number_of_pages=3)
+    connector = teachable()
+    api = RoutedApi(connector, {"GET /courses": COURSES, FIRST: stuck, SECOND: rows(row(7))})
+    pages: list[Page] = []
+    with pytest.raises(TemporaryError):
+        pages.extend(connector.poll(api, {}, SINCE, NOW))
+    assert ("7", "302951") in ids(pages)
+    assert "swept" not in pages[-1].cursor
+    later, api = poll(pages[-1].cursor, {FIRST: school_of(60)}, NOW + timedelta(hours=6))
+    assert len({event.subject for event in events_of(later)}) == 61 - 1
+    assert "swept" in later[-1].cursor
+
+
+def test_more_learners_of_one_second_than_a_part_holds_are_found_where_teachable_counts_pages() -> None:
+    crowd = [row(number) for number in range(1, 46)]
+
+    def answer(asked: Asked) -> dict[str, Any]:
+        late = [row(99, enrolled_at="2026-01-05T10:00:01Z")]
+        limit = moment(asked.query.get("enrolled_in_after"))
+        later = [one for one in [*crowd, *late] if limit is None or _after(one, limit, inclusive=False)]
+        page = int(asked.query.get("page", "1"))
+        return rows(*later[(page - 1) * 15 + (page - 1) * 5 :][:20], number_of_pages=0)
+
+    pages, _ = poll({}, {FIRST: answer})
+    assert {event.subject for event in events_of(pages)} == {*map(str, range(1, 46)), "99"}
+
+
+@pytest.mark.parametrize("name", ["enrollments", "courses"])
+def test_an_answer_that_shows_no_list_is_not_an_empty_one(name: str) -> None:
+    with pytest.raises(TemporaryError, match=f"shows no list '{name}'"):
+        poll({}, {FIRST: {"meta": {}}} if name == "enrollments" else {"GET /courses": {"meta": {}}})
+
+
+def test_a_list_of_courses_that_repeats_itself_is_an_error() -> None:
+    with pytest.raises(TemporaryError, match="page 2 is the one before again"):
+        poll({}, {"GET /courses": {**COURSES, "meta": {"number_of_pages": 9}}})
 
 
 @pytest.mark.parametrize("meta", [None, [], "x", {"number_of_pages": "1"}, {"number_of_pages": -1}])
@@ -101,12 +191,6 @@ def test_case_15_lists_end_without_any_counts(meta: Any) -> None:
     answers = [{"enrollments": [ROW], "meta": meta}, {"enrollments": [], "meta": meta}]
     pages, _ = poll({}, {FIRST: [*answers]})
     assert ids(pages) == [(LEARNER, COURSE)]
-
-
-def test_pages_that_repeat_themselves_end() -> None:
-    pages, api = poll({}, {FIRST: rows(ROW, number_of_pages=99)})
-    assert set(ids(pages)) == {(LEARNER, COURSE)}
-    assert api.paths().count(FIRST) == 2
 
 
 @pytest.mark.parametrize(
@@ -158,7 +242,7 @@ def test_each_failed_delivery_brings_one_sweep_only() -> None:
     assert api.asked[-1].query["created_after"] == "2026-11-23T18:00:00Z"
 
 
-@pytest.mark.parametrize("webhooks", [[], [{**WEBHOOK, "url": "https://elsewhere.example/x"}], [{"id": None}], None])
+@pytest.mark.parametrize("webhooks", [[], [{**WEBHOOK, "url": "https://elsewhere.example/x"}], [{"id": None}]])
 def test_webhooks_that_are_not_ours_bring_no_sweep(webhooks: Any) -> None:
     cursor = dict(poll({}, {})[0][-1].cursor)
     _, api = poll(cursor, {"GET /webhooks": {"webhooks": webhooks}}, NOW + timedelta(hours=6))
@@ -178,23 +262,16 @@ def test_a_key_that_is_refused_fails_the_poll_also_between_two_sweeps() -> None:
 
 
 def test_case_16_a_sweep_stops_at_the_calls_of_a_day_and_goes_on_there_the_next_day() -> None:
-    learners = [row(number) for number in range(1, 1_501)]
-
-    def answer(asked: Asked) -> dict[str, Any]:
-        page = int(asked.query["page"])
-        return rows(*learners[(page - 1) * 100 : page * 100], number_of_pages=15)
-
-    first, api = poll({}, {FIRST: answer}, calls_per_day=10)
+    first, api = poll({}, {FIRST: school_of(250)}, calls_per_day=10)
     assert len(api.asked) == 10
-    assert len(events_of(first)) == 900
     # Asked again on the same day, nothing is spent.
-    idle, api = poll(first[-1].cursor, {FIRST: answer}, NOW + timedelta(hours=2), calls_per_day=10)
+    idle, api = poll(first[-1].cursor, {FIRST: school_of(250)}, NOW + timedelta(hours=2), calls_per_day=10)
     assert api.asked == []
-    second, api = poll(idle[-1].cursor, {FIRST: answer}, NOW + timedelta(days=1), calls_per_day=10)
+    second, api = poll(idle[-1].cursor, {FIRST: school_of(250)}, NOW + timedelta(days=1), calls_per_day=10)
     assert "GET /courses" not in api.paths()
-    assert [asked.query["page"] for asked in api.asked if asked.path.startswith("/courses/302950")][:1] == ["10"]
+    assert api.asked[0].query["enrolled_in_after"] > began(100)
     found = {event.subject for event in [*events_of(first), *events_of(second)]}
-    assert len(found) == 1_500
+    assert len(found) == 250
 
 
 def test_case_16_a_page_that_was_refused_is_asked_for_again_by_the_next_poll() -> None:
@@ -314,3 +391,25 @@ def test_a_refused_key_is_said() -> None:
     connector = teachable()
     (finding,) = connector.diagnose(RoutedApi(connector, {"GET /courses": Answer({"message": "Unauthorized"}, 401)}))
     assert finding.level == "error"
+
+
+def test_a_course_to_be_swept_that_is_not_there_is_an_error() -> None:
+    connector = teachable(sweep_courses=["302951", "302999"])
+    routes: dict[str, Route] = {"GET /courses": COURSES, "GET /webhooks": {"webhooks": []}}
+    found = [one.message for one in connector.diagnose(RoutedApi(connector, routes)) if one.level == "error"]
+    assert found[0] == "Teachable has no course 302999, which `sweep_courses` names."
+
+
+@pytest.mark.parametrize(("shown", "level"), [(True, "ok"), (False, "error")])
+def test_case_contracts_1_doctor_looks_whether_the_sign_up_source_is_shown(shown: bool, level: str) -> None:
+    connector = teachable(write_back={"src": True})
+    record = user(src=None) if shown else {name: value for name, value in user().items() if name != "src"}
+    routes: dict[str, Route] = {
+        "GET /courses": COURSES,
+        "GET /webhooks": {"webhooks": [WEBHOOK]},
+        "GET /webhooks/77/events": {"events": []},
+        "GET /users": {"users": [{"id": int(LEARNER)}]},
+        USER: record,
+    }
+    found = {one.level for one in connector.diagnose(RoutedApi(connector, routes)) if "(src)" in one.message}
+    assert found == {level}

@@ -12,7 +12,7 @@ from test_teachable_connector import LEARNER, parsed, teachable
 
 from bridge.core.certificate_id import grouped
 from bridge.core.connector import Receipt
-from bridge.core.errors import PermanentError, TemporaryError
+from bridge.core.errors import HeldError, PermanentError, TemporaryError
 
 NUMBER = f"cert:{grouped(certificate().id)}"
 PATCH = f"PATCH /users/{LEARNER}"
@@ -51,13 +51,42 @@ def test_a_number_that_is_there_already_is_not_written_again() -> None:
 
 
 def test_a_sign_up_source_is_left_alone_and_named() -> None:
-    with pytest.raises(PermanentError, match="'newsletter'") as caught:
+    with pytest.raises(HeldError, match="newsletter") as caught:
         write("newsletter")
-    assert caught.value.stable_code == "src_taken"
+    assert caught.value.stable_code == "foreign_text"
+
+
+@pytest.mark.parametrize("state", ["issued", "revoked", "erased"])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_case_contracts_1_what_is_not_shown_is_neither_written_nor_said_to_be_right(
+    state: str, overwrite: bool
+) -> None:
+    connector = teachable(write_back={"src": True, "overwrite": overwrite})
+    (step,) = connector.write_back_steps(certificate(), parsed())
+    hidden = {name: value for name, value in user().items() if name != "src"}
+    for answer in (hidden, {"user": hidden}):
+        api = RoutedApi(connector, {USER: answer, PATCH: hidden})
+        with pytest.raises(HeldError, match="does not show") as caught:
+            connector.write_back(step, certificate(state), KeptMemo(), api)
+        assert (caught.value.stable_code, api.calls("PATCH")) == ("not_shown", [])
+
+
+def test_case_contracts_1_a_value_that_is_no_longer_shown_after_writing_confirms_nothing() -> None:
+    connector = teachable(write_back={"src": True})
+    (step,) = connector.write_back_steps(certificate(), parsed())
+    hidden = {name: value for name, value in user().items() if name != "src"}
+    api = RoutedApi(connector, {USER: [user(src=None), hidden], PATCH: hidden})
+    with pytest.raises(HeldError):
+        connector.write_back(step, certificate(), KeptMemo(), api)
+
+
+def test_a_source_that_is_no_text_is_not_taken_for_an_empty_one() -> None:
+    with pytest.raises(HeldError, match="17"):
+        write(17)  # type: ignore[arg-type]
 
 
 def test_something_that_only_looks_like_a_number_is_left_alone_too() -> None:
-    with pytest.raises(PermanentError):
+    with pytest.raises(HeldError):
         write("cert:2019-campaign")
 
 

@@ -122,10 +122,33 @@ def test_the_cursor_moves_with_the_last_page_only() -> None:
     assert [asked.query["page"] for asked in api.asked] == ["1", "2"]
 
 
-@pytest.mark.parametrize("following", [1, 0, -5, "2", True, [2], None], ids=str)
-def test_a_list_that_repeats_itself_ends(following: object) -> None:
-    pages, _ = polled(page(row(), following=following))
-    assert len(pages) == 2
+@pytest.mark.parametrize("following", [1, 0, -5, "x", True, [2]], ids=str)
+def test_case_contracts_3_a_list_that_does_not_go_on_is_an_error_and_never_an_end(following: object) -> None:
+    with pytest.raises(TemporaryError, match="does not go on") as caught:
+        polled(page(row(), following=following))
+    assert caught.value.stable_code == "list"
+
+
+def test_case_contracts_3_a_page_that_comes_again_is_an_error() -> None:
+    with pytest.raises(TemporaryError, match="page 2 is the one before again"):
+        polled(page(row(), following=2), page(row(), following=3))
+
+
+@pytest.mark.parametrize("last", [page(row()), page(following=1), (LIST, Answer({"items": [row()]}))])
+def test_the_end_is_where_no_page_follows(last: tuple[str, Answer]) -> None:
+    assert len(polled(page(row(id=97473), following="2"), last)[0]) == 3
+
+
+def test_a_full_page_that_says_nothing_of_pages_is_not_the_end() -> None:
+    full = [row(id=97472 + number) for number in range(25)]
+    with pytest.raises(TemporaryError, match="does not name the next one"):
+        polled((LIST, Answer({"items": full})))
+
+
+@pytest.mark.parametrize("answer", [{}, {"items": None}, {"items": {}}])
+def test_an_answer_that_shows_no_list_is_not_an_empty_one(answer: dict[str, object]) -> None:
+    with pytest.raises(TemporaryError, match="shows no list 'items'"):
+        polled((LIST, Answer(answer)))
 
 
 def test_case_18_a_refusal_half_way_leaves_the_cursor_where_it_was() -> None:
@@ -323,10 +346,9 @@ def test_an_inactive_webhook_is_named_and_no_second_one_is_made() -> None:
     assert "disabled (webhook 19). Delete it" in finding.message
 
 
-def test_a_list_of_webhooks_that_repeats_itself_ends() -> None:
-    found, api = connected(hooks(following="7"), hooks(following="7"), NEW)
-    assert [finding.level for finding in found] == ["ok"]
-    assert len(api.asked) == 3
+def test_a_list_of_webhooks_that_repeats_itself_is_an_error_and_nothing_is_registered_twice() -> None:
+    with pytest.raises(TemporaryError, match="the same page again"):
+        connected(hooks(following="7"), hooks(following="7"), NEW)
 
 
 def test_another_signing_secret_than_the_key_is_warned_about() -> None:

@@ -8,7 +8,7 @@ from test_thinkific_connector import body, parsed, thinkific
 
 from bridge.core.certificate_id import grouped
 from bridge.core.connector import Receipt
-from bridge.core.errors import PermanentError, TemporaryError
+from bridge.core.errors import HeldError, PermanentError, TemporaryError
 
 NUMBER = grouped(certificate().id)
 LABELS = {"items": [{"id": 1, "label": "Company"}, {"id": 2, "label": "Certificate ID"}], "meta": {"pagination": {}}}
@@ -107,6 +107,37 @@ def test_a_revoked_number_leaves_the_field_and_another_one_stays(state: str) -> 
     write(DEFINITIONS, user(Certificate="0000-0000-0000-00000"), state=state)
 
 
+@pytest.mark.parametrize("state", ["issued", "revoked", "erased"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"id": 123456},
+        {"id": 123456, "custom_profile_fields": None},
+        {"custom_profile_fields": [{"custom_profile_field_definition_id": 1, "label": "Company"}]},
+        {"custom_profile_fields": [{"value": "Acme", "label": "Company"}]},
+        {"custom_profile_fields": ["Acme"]},
+    ],
+)
+def test_fields_that_are_not_shown_are_not_taken_for_empty_ones(answer: object, state: str) -> None:
+    with pytest.raises(HeldError, match="does not show") as caught:
+        write(DEFINITIONS, ("GET /users/123456", Answer(answer)), state=state)
+    assert caught.value.stable_code == "not_shown"
+
+
+def test_text_of_somebody_else_is_held_and_stays() -> None:
+    with pytest.raises(HeldError, match="HR remark") as caught:
+        write(DEFINITIONS, user(Certificate="HR remark"))
+    assert caught.value.stable_code == "foreign_text"
+    assert len(write(DEFINITIONS, user(Certificate="HR remark"), state="revoked")[1].asked) == 2
+
+
+def test_a_field_whose_id_comes_as_text_is_found_and_nothing_else_is_lost() -> None:
+    as_text = {"custom_profile_fields": [{"custom_profile_field_definition_id": "1", "value": "Acme"}]}
+    read = ("GET /users/123456", Answer(as_text))
+    _, api = write(DEFINITIONS, read, PUT, user(Company="Acme", Certificate=NUMBER))
+    assert [one["value"] for one in api.asked[2].json["custom_profile_fields"]] == ["Acme", NUMBER]
+
+
 def test_a_user_id_that_is_none_never_becomes_part_of_an_address() -> None:
     connector = thinkific()
     (step,) = connector.write_back_steps(certificate(), parsed(body(user={"id": "../courses/1"})))
@@ -116,13 +147,25 @@ def test_a_user_id_that_is_none_never_becomes_part_of_an_address() -> None:
 
 def test_diagnose_says_which_field_is_missing() -> None:
     connector = thinkific()
-    api = ScriptedApi(connector, ("GET /enrollments", Answer({"items": []})), DEFINITIONS)
+    enrolled = ("GET /enrollments", Answer({"items": [{"user_id": 123456}]}))
+    api = ScriptedApi(connector, enrolled, DEFINITIONS, user())
     findings = {finding.message: finding.level for finding in connector.diagnose(api)}
     assert findings == {
+        "A learner's custom profile fields are shown.": "ok",
         "Enrolments can be read with this key.": "ok",
         "Thinkific has a custom profile field labelled 'Certificate ID'.": "ok",
         "Thinkific has no custom profile field labelled 'Fire certificate'.": "error",
     }
+
+
+@pytest.mark.parametrize(("rows", "level"), [([], "warning"), ([{"user_id": 123456}], "error")])
+def test_diagnose_looks_whether_the_fields_of_a_learner_are_shown(rows: list[object], level: str) -> None:
+    connector = thinkific()
+    hidden = ("GET /users/123456", Answer({"id": 123456}))
+    script = [("GET /enrollments", Answer({"items": rows})), DEFINITIONS, *([hidden] if rows else [])]
+    found = list(connector.diagnose(ScriptedApi(connector, *script)))
+    assert found[-1].level == level
+    assert "profile fields" in found[-1].message
 
 
 def test_diagnose_reports_a_key_that_does_not_work_instead_of_failing() -> None:

@@ -109,13 +109,13 @@ def certificate(state: str = "issued", **changes: Any) -> Certificate:
         locale="en",
     )
     values: dict[str, Any] = {
-        "id": "0123456789ABCDEF4",
+        "id": "0123456789ABCDEFP",
         "test": False,
         "state": state,
         "version": 1,
         "data": data,
-        "url": "https://certificates.example/c/0123456789ABCDEF4",
-        "pdf_url": "https://certificates.example/c/0123456789ABCDEF4.pdf",
+        "url": "https://certificates.example/c/0123456789ABCDEFP",
+        "pdf_url": "https://certificates.example/c/0123456789ABCDEFP.pdf",
         "source": "school",
         "subject": "7",
     }

@@ -362,10 +362,21 @@ def test_a_token_asks_for_the_next_page() -> None:
     assert [asked["query"].get("page") for asked in script.asked] == [None, "t-2"]
 
 
-def test_a_token_that_comes_again_ends_the_poll() -> None:
-    pages, _ = polled(POLL + "  pages: {by: token, next: answer.more}\n", *[{**items(1), "more": "t"}] * 2)
-    assert len(pages) == 2
-    assert "going" not in pages[-1].cursor
+REPEATED = {
+    "token": ("{by: token, next: answer.more}", {**items(1), "more": "t"}, {**items(2), "more": "t"}),
+    "link": ("{by: link, next: answer.more}", {**items(1), "more": "/api/a"}, {**items(2), "more": "/api/a"}),
+    "number": ("{by: number}", items(1), items(1)),
+    "offset": ("{by: offset}", items(1), items(1)),
+    "the same page behind a link": ("{by: link, next: answer.more}", {**items(1), "more": "/api/a"}, items(1)),
+}
+
+
+@pytest.mark.parametrize("way", list(REPEATED))
+def test_case_contracts_3_a_page_that_comes_again_is_an_error_and_never_the_end(way: str) -> None:
+    pages, *answers = REPEATED[way]
+    with pytest.raises(TemporaryError, match="does not go on") as caught:
+        polled(f"{POLL}  pages: {pages}\n", *answers)
+    assert caught.value.stable_code == "list"
 
 
 def test_a_poll_that_stopped_in_the_middle_goes_on_from_there() -> None:
@@ -450,6 +461,35 @@ def test_a_second_request_for_each_item_of_the_list_finds_what_is_below_it() -> 
     (event,) = pages[0].events
     assert (event.event_id, event.subject, event.course) == ("7-68", "7", "68")
     assert event.data["name"] == "Dana"
+
+
+DETAILED = EACH.replace(
+    "  only: item.status ==",
+    """\
+  detail:
+    when: item.status is undefined
+    request_of: x
+  expect: (item.status | first_of(detail.status)) is defined
+  only: (item.status | first_of(detail.status)) ==""",
+).replace("    request_of: x\n", '    url: /progress\n    query: {user: "{{ outer.id }}", course: "{{ item.id }}"}\n')
+
+
+def test_what_the_list_leaves_out_is_asked_for_item_by_item() -> None:
+    listed = {"courses": [{"id": 68}, {"id": 69, "status": "completed"}, {"id": 70}, {"id": 71}]}
+    answers = ({"status": "completed"}, {"status": "begun"}, (404, {}))
+    pages, script = polled(DETAILED, {"data": [{"id": 7}]}, listed, *answers)
+    assert ids(pages) == [["7-68", "7-69"]]
+    assert [asked["query"] for asked in script.asked if asked["path"] == "/progress"] == [
+        {"user": "7", "course": number} for number in ("68", "70", "71")
+    ]
+
+
+def test_items_of_which_neither_the_list_nor_a_look_says_anything_fail_the_poll() -> None:
+    for nothing in ({}, (404, {})):
+        with pytest.raises(TemporaryError, match="looks different from what is declared"):
+            polled(DETAILED, {"data": [{"id": 7}]}, {"courses": [{"id": 68}]}, nothing)
+    with pytest.raises(PermanentError):
+        polled(DETAILED, {"data": [{"id": 7}]}, {"courses": [{"id": 68}]}, (403, {}))
 
 
 PAGED = EACH.replace(

@@ -9,7 +9,7 @@ from declared_examples import API, EVENT, EVENTS, HEAD, SITE, WEBHOOK, KeptMemo,
 
 from bridge.core.certificate_id import grouped
 from bridge.core.connector import Connector, Receipt
-from bridge.core.errors import PermanentError, TemporaryError
+from bridge.core.errors import HeldError, PermanentError, TemporaryError
 
 NUMBER = grouped(certificate().id)
 FIELD = """\
@@ -22,7 +22,7 @@ FIELD = """\
       one_number: true
       look_up:
         url: "/users/{{ target.user }}"
-        already: "answer.number == (certificate.number if certificate.state == 'issued' else '')"
+        holds: answer.number
       write:
         method: PUT
         url: "/users/{{ target.user }}"
@@ -88,9 +88,10 @@ def test_what_is_there_already_is_not_written_again() -> None:
 
 
 def test_what_does_not_show_afterwards_is_tried_again() -> None:
-    with pytest.raises(TemporaryError, match="does not show") as caught:
-        write(FIELD, {"number": None}, {}, {"number": "cut"})
-    assert caught.value.stable_code == "not_confirmed"
+    for after in ("cut", None, ""):
+        with pytest.raises(TemporaryError, match="does not show") as caught:
+            write(FIELD, {"number": None}, {}, {"number": after})
+        assert caught.value.stable_code == "not_confirmed"
 
 
 def test_a_revoked_number_is_taken_out_by_the_same_step() -> None:
@@ -100,15 +101,86 @@ def test_a_revoked_number_is_taken_out_by_the_same_step() -> None:
 
 
 def test_a_step_that_runs_late_writes_what_is_true_by_then() -> None:
-    _, script = write(FIELD, {"number": None}, {}, {"number": ""}, state="revoked")
+    _, script = write(FIELD, {"number": NUMBER}, {}, {"number": ""}, state="revoked")
     assert script.asked[1]["json"]["number"] == ""
 
 
 def test_a_step_for_issued_certificates_does_nothing_once_it_is_revoked() -> None:
     receipt, script = write(NOTE, state="revoked")
-    assert receipt.confirmed
+    assert not receipt.confirmed  # nobody has looked
     assert "by now" in receipt.summary
     assert script.asked == []
+
+
+@pytest.mark.parametrize("state", ["issued", "revoked"])
+@pytest.mark.parametrize("answer", [{}, {"other": NUMBER}, {"data": {"number": NUMBER}}, None, []])
+def test_a_place_that_the_answer_does_not_show_is_neither_written_nor_said_to_be_right(
+    answer: object, state: str
+) -> None:
+    with pytest.raises(HeldError, match="does not show what stands there") as caught:
+        write(FIELD, answer, state=state)
+    assert caught.value.stable_code == "not_shown"
+
+
+@pytest.mark.parametrize("holds", ["answer.user.number", "(answer.fields | find('name', 'No')).number"])
+@pytest.mark.parametrize(
+    "answer", [{"user": None}, {"user": {}}, {"fields": None}, {"fields": []}, {"fields": [{"name": "No"}]}]
+)
+def test_null_on_the_way_to_a_place_is_not_an_empty_place(answer: object, holds: str) -> None:
+    with pytest.raises(HeldError):
+        write(FIELD.replace("answer.number", holds), answer)
+
+
+def test_null_in_the_place_itself_is_an_empty_place() -> None:
+    for holds, shown in (
+        ("answer.user.number", lambda value: {"user": {"number": value}}),
+        ("(answer.fields | find('name', 'No')).number", lambda value: {"fields": [{"name": "No", "number": value}]}),
+    ):
+        steps = FIELD.replace("holds: answer.number", f'holds: "{holds}"')
+        assert write(steps, shown(None), {}, shown(NUMBER))[0].confirmed
+
+
+def test_a_place_that_is_hidden_after_the_writing_confirms_nothing() -> None:
+    with pytest.raises(HeldError):
+        write(FIELD, {"number": None}, {}, {})
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_place_whose_record_is_gone_is_not_an_empty_one(status: int) -> None:
+    with pytest.raises(PermanentError) as caught:
+        write(FIELD, (status, {}))
+    assert caught.value.stable_code == f"http_{status}"
+
+
+@pytest.mark.parametrize("held", ["HR remark", "0", 17, NUMBER[:-1]])
+def test_text_that_is_not_ours_is_held_and_stays(held: object) -> None:
+    with pytest.raises(HeldError, match="not overwritten") as caught:
+        write(FIELD, {"number": held})
+    assert caught.value.stable_code == "foreign_text"
+    receipt, script = write(FIELD, {"number": held}, state="revoked")
+    assert receipt.confirmed
+    assert len(script.asked) == 1
+
+
+def test_the_number_of_another_certificate_gives_way_and_is_not_taken_out_by_a_revocation() -> None:
+    other = grouped("00000000000000000")
+    _, script = write(FIELD, {"number": other}, {}, {"number": NUMBER})
+    assert script.asked[1]["json"]["number"] == NUMBER
+    _, script = write(FIELD, {"number": other}, state="revoked")
+    assert len(script.asked) == 1
+
+
+def test_a_link_with_the_number_is_the_number() -> None:
+    receipt, script = write(FIELD, {"number": certificate().url})
+    assert receipt.confirmed
+    assert len(script.asked) == 1
+
+
+@pytest.mark.parametrize("answer", [{}, {"total": 0}, {"count": None}])
+def test_a_post_that_would_be_repeated_is_held_where_the_look_shows_nothing(answer: object) -> None:
+    with pytest.raises(HeldError) as caught:
+        write(NOTE, answer)
+    assert caught.value.stable_code == "not_shown"
 
 
 def test_nothing_is_planned_for_a_state_that_is_not_named() -> None:

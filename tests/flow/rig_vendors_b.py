@@ -198,9 +198,10 @@ class Place(Generic[V]):
 
 @contextmanager
 def teachable(rig: Rig, patch: pytest.MonkeyPatch, **settings: Any) -> Iterator[Place[TeachableStandIn]]:
-    """A bridge whose only source is a Teachable school that writes the number into `src`."""
+    """A bridge whose only source is a Teachable school whose answers show `src`, and that gets the number into it."""
     clock = still_clock(patch)
     with TeachableStandIn(clock=clock.seconds) as vendor:
+        vendor.shows_src = True
         ours = {
             "url_token": ADDRESS_TOKEN,
             "api_key": vendor.api_key,

@@ -30,6 +30,7 @@ from vendors import plain_records as records
 from vendors.faults import Faults
 from vendors.plain_api import PlainApi
 
+from bridge.core.errors import TemporaryError
 from bridge.core.models import State
 
 UUID = "7I1tRxZfLoPwmI2ihCVFh29cpbIwIYdKRfJYcV9c"
@@ -316,11 +317,62 @@ def test_a_field_that_was_written_before_the_connection_broke_is_not_written_aga
     talent: Rig, plain: PlainApi
 ) -> None:
     faults = Faults(plain)
-    faults.next(1, "commit-then-drop", "PATCH")
+    faults.next(1, "commit-then-drop", "POST")
     poll(talent, "talentlms")
     assert talent.delivery("write_back").state is State.RETRYING
     talent.later()
     assert talent.delivery("write_back").state is State.DONE
     assert field(plain) == issued(talent)
-    assert [call.method for call in plain.calls].count("PATCH") == 1
+    assert [call.method for call in plain.calls].count("POST") == 1
     assert not faults.pending
+
+
+@pytest.mark.parametrize("lists_progress", [False, True])
+def test_case_contracts_2_talentlms_is_polled_with_either_answer(
+    rig: Rig, plain: PlainApi, lists_progress: bool
+) -> None:
+    plain.lists_progress = lists_progress
+    plain.complete(1, 68, NOVEMBER)
+    with plain.lock:
+        plain.courses[69] = {"id": 69, "name": "First Aid", "code": None}
+        plain.progress[2, 69] = records.begun(2, 69)
+    with_source(rig, "talentlms", url=plain.url, api_key=plain.api_key)
+    with rig.running():
+        assert "looks as it is declared" in rig.certbridge("sources", "test", "talentlms")
+        assert len(poll(rig, "talentlms").new) == 1
+        issued(rig)
+        asked = [call for call in plain.calls if call.path.endswith("/course-progress")]
+        assert bool(asked) is not lists_progress
+        assert poll(rig, "talentlms").new == ()
+        assert plain.refused == []
+
+
+def test_learners_whose_pages_talentlms_does_not_turn_fail_the_poll(rig: Rig, plain: PlainApi) -> None:
+    plain.pages_users = False
+    with plain.lock:
+        plain.users |= {number: {**plain.users[1], "id": number} for number in range(10, 70)}
+    with_source(rig, "talentlms", url=plain.url, api_key=plain.api_key)
+    with rig.running(), pytest.raises(TemporaryError, match="does not go on"):
+        poll(rig, "talentlms")
+
+
+def test_case_contracts_4_a_task_that_takes_a_while_is_waited_for(talent: Rig, plain: PlainApi) -> None:
+    plain.batch_takes = 2
+    poll(talent, "talentlms")
+    row = talent.delivery("write_back")
+    assert (row.state, row.code) == (State.RETRYING, "not_confirmed")
+    talent.later()
+    assert talent.delivery("write_back").state is State.DONE
+    assert field(plain) == issued(talent)
+
+
+def test_a_field_that_talentlms_does_not_show_is_held_and_written_once_it_shows(talent: Rig, plain: PlainApi) -> None:
+    plain.shows_custom_fields = False
+    poll(talent, "talentlms")
+    row = talent.delivery("write_back")
+    assert (row.state, row.code, field(plain)) == (State.HELD, "not_shown", None)
+    plain.shows_custom_fields = True
+    talent.certbridge("outbox", "replay", "--held", "--yes")
+    talent.wait_settled()
+    assert field(plain) == issued(talent)
+    assert plain.refused == []

@@ -424,6 +424,56 @@ def test_case_10_a_custom_field_that_is_missing_holds_up_note_and_mark_until_it_
             assert account.contacts[ANA].custom == {"custom_4": number(rig)}
 
 
+def test_a_custom_field_that_kajabi_does_not_show_is_held_until_it_does(site: Site) -> None:
+    site.vendor.shows_custom_fields = False
+    with site.running() as rig:
+        completes(site)
+        assert site.steps()[0] == ("field", State.HELD, "not_shown")
+        assert field(site) is None
+        assert "does not show custom field 'Certificate ID'" in site.command("doctor", "kajabi", fails=True)
+        site.vendor.shows_custom_fields = True
+        site.command("outbox", "replay", "--held", "--yes")
+        site.assert_loop_closed()
+        assert field(site) == number(rig)
+        assert "Custom field 'Certificate ID' is shown" in site.command("doctor", "kajabi")
+
+
+def test_text_that_somebody_wrote_into_the_custom_field_stays_whatever_happens_to_the_certificate(site: Site) -> None:
+    with site.vendor.lock:
+        site.vendor.account.contacts[ANA].custom["custom_1"] = "HR remark"
+    with site.running() as rig:
+        completes(site)
+        assert site.steps()[0] == ("field", State.HELD, "foreign_text")
+        site.command("certificates", "revoke", number(rig), "--yes", "--reason", "Issued to the wrong person")
+        assert field(site) == "HR remark"
+
+
+@pytest.mark.parametrize("takes_text_ids", [False, True])
+@pytest.mark.parametrize("status", [400, 422])
+def test_case_contracts_5_webhooks_are_registered_with_the_id_that_kajabi_takes(
+    site: Site, status: int, takes_text_ids: bool
+) -> None:
+    site.vendor.account.hooks.clear()
+    site.vendor.refuses_ids_with, site.vendor.takes_text_ids = status, takes_text_ids
+    with site.running():
+        assert site.command("sources", "connect", "kajabi").count("Registered webhook") == 2
+        assert {hook.resource_id for hook in site.vendor.account.hooks.values()} == {123, 124}
+        assert not site.vendor.refused
+
+
+@pytest.mark.parametrize(("status", "code"), [(200, "contact_gone"), (404, "contact_gone"), (403, "http_403")])
+def test_case_contracts_5_a_contact_who_is_gone_is_said_whatever_kajabi_answers(
+    site: Site, status: int, code: str
+) -> None:
+    told = site.vendor.account.add_tag(ANA, SAFETY)
+    del site.vendor.account.contacts[ANA]
+    site.vendor.missing_contact = status
+    with site.running() as rig:
+        site.deliver(told)
+        assert (rig.event().state, rig.event().code) == (State.FAILED, code)
+        assert f"contact {ANA}" in (rig.event().reason or "")
+
+
 def test_a_key_without_the_right_to_write_is_named_and_nothing_else_suffers(site: Site) -> None:
     site.faults.next(1, "403-empty", "PATCH")
     with site.running() as rig:

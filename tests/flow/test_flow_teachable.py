@@ -479,12 +479,13 @@ def test_a_learner_who_was_deleted_before_the_write_back_keeps_the_certificate(s
 def test_a_sign_up_source_that_is_set_is_left_alone_until_somebody_decides(school: School) -> None:
     with school.running() as rig:
         completes(school, MARIA, SAFETY)
-        assert school.steps() == [("src", State.FAILED, "src_taken")]
-        assert "'spring-campaign', so it was left alone" in (school.write_backs()[0].reason or "")
+        assert school.steps() == [("src", State.HELD, "foreign_text")]
+        assert "spring-campaign" in (school.write_backs()[0].reason or "")
+        assert "`write_back: {overwrite: yes}` replaces it" in (school.write_backs()[0].reason or "")
         assert src(school, MARIA) == "spring-campaign"
     school.set("write_back.overwrite", value=True)
     with school.running() as rig:
-        school.command("outbox", "replay", "--failed", "--yes")
+        school.command("outbox", "replay", "--held", "--yes")
         school.assert_loop_closed()
         assert src(school, MARIA) == f"cert:{number(rig)}"
 
@@ -496,6 +497,91 @@ def test_a_revoked_number_is_taken_out_again(school: School) -> None:
         school.command("certificates", "revoke", identifier, "--yes", "--reason", "Issued to the wrong person")
         assert [state for _, state, _ in school.steps()] == [State.DONE, State.DONE]
         assert src(school) == ""
+
+
+def test_case_contracts_1_a_sign_up_source_that_teachable_does_not_show_is_not_taken_for_an_empty_one(
+    school: School,
+) -> None:
+    school.vendor.shows_src = False
+    school.set("write_back.overwrite", value=False)
+    with school.running() as rig:
+        completes(school, MARIA, SAFETY)
+        (row,) = school.write_backs()
+        assert (row.state, row.code) == (State.HELD, "not_shown")
+        assert "Teachable does not show the sign-up source (src) of user" in (row.reason or "")
+        assert "`write_back: {src: no}`" in (row.reason or "")
+        assert src(school, MARIA) == "spring-campaign"
+        assert (school.vendor.named("PATCH"), len(rig.mails())) == ([], 1)
+        assert "does not show the sign-up source (src)" in school.command("doctor", "teachable", fails=True)
+        # A school whose answers do show it goes on where it was held.
+        school.vendor.shows_src = True
+        with school.vendor.lock:
+            school.vendor.school.users[MARIA].src = None
+        assert "Teachable shows the sign-up source (src)" in school.command("doctor", "teachable")
+        school.command("outbox", "replay", "--held", "--yes")
+        school.assert_loop_closed()
+        assert src(school, MARIA) == f"cert:{number(rig)}"
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_case_contracts_1_a_revocation_says_nothing_of_a_sign_up_source_that_was_not_seen(
+    school: School, overwrite: bool
+) -> None:
+    school.set("write_back.overwrite", value=overwrite)
+    with school.running() as rig:
+        completes(school)
+        school.vendor.shows_src = False
+        school.command("certificates", "revoke", number(rig), "--yes", "--reason", "Issued to the wrong person")
+        assert school.steps()[1] == ("src", State.HELD, "not_shown")
+        assert "take it out by hand" in (school.write_backs()[1].reason or "")
+        assert src(school) == f"cert:{number(rig)}"
+        school.vendor.shows_src = True
+        school.command("outbox", "replay", "--held", "--yes")
+        assert src(school) == ""
+
+
+def enrolled(school: School, learners: int, *, apart: float) -> None:
+    """Enrols so many learners, so many seconds apart; the last one completed the course, and nobody was told."""
+    vendor = school.vendor.school
+    for learner in range(1, learners + 1):
+        vendor.add(Student(learner, f"Ana Learner{learner}", f"learner{learner}@example.invalid"))
+        vendor.enrol(learner, FORKLIFT, school.clock.ago(days=30, seconds=-apart * learner))
+    completes_unheard(school, learners)
+
+
+@pytest.mark.parametrize("pages_enrolments", [False, True])
+@pytest.mark.parametrize(("apart", "totals_are_zero"), [(60, False), (0.2, True), (1, True)])
+def test_case_contracts_3_a_sweep_goes_through_sixty_learners_by_what_teachable_describes(
+    school: School, apart: float, totals_are_zero: bool, pages_enrolments: bool
+) -> None:
+    school.vendor.totals_are_zero, school.vendor.pages_enrolments = totals_are_zero, pages_enrolments
+    enrolled(school, 60, apart=apart)
+    with school.running():
+        assert len(school.poll().new) == 2
+        school.assert_loop_closed(2)
+        lists = [dict(call.query) for call in school.vendor.named("/enrollments")]
+        assert all(not {"page", "per"} & set(query) for query in lists)
+        assert school.row().cursor["cursor"]["swept"]
+
+
+def test_case_contracts_3_a_list_that_repeats_itself_is_an_error_and_the_course_does_not_count_as_swept(
+    school: School,
+) -> None:
+    enrolled(school, 60, apart=0)
+    completes_unheard(school, NAMELESS, SAFETY)
+    with school.running() as rig:
+        error = school.fails_to_poll()
+        assert error.stable_code == "list"
+        assert f"enrolments of course {FORKLIFT} does not go on" in str(error)
+        assert "more than 20 learners were enrolled within one second" in str(error)
+        assert "swept" not in school.row().cursor["cursor"]
+        # The other course was looked at all the same, and the next poll tries again.
+        assert [row.event.subject for row in rig.events()] == [str(DANA), str(NAMELESS)]
+        assert "does not go on" in (school.poll_error() or "")
+        school.vendor.pages_enrolments = True
+        assert len(school.poll().new) == 1
+        assert school.row().cursor["cursor"]["swept"]
+        assert not school.vendor.refused
 
 
 # -- what people do at the command line ----------------------------------------------------------

@@ -2,6 +2,9 @@
 
 Built from the vendor's own OpenAPI description (github.com/Kajabi/public_api_docs). Not documented, and guessed here:
 the names of OAuth's errors, what an unknown attribute is answered with, the size of pages other than those of notes.
+Where description and example differ, or say nothing, there is a switch: a webhook's `resource_id` is a number in the
+schema (`takes_text_ids`), no 404 is declared for a contact (`missing_contact`), whether a contact shows its custom
+fields (`shows_custom_fields`).
 """
 
 from __future__ import annotations
@@ -28,6 +31,12 @@ _TAGS: Final = BASE + "/contacts/([0-9]+)/relationships/tags"
 
 class KajabiStandIn(KajabiApi):
     """`account` holds the records, `tokens` who may come in; both may be changed while the stand-in runs."""
+
+    takes_text_ids = False
+    refuses_ids_with = 422
+    shows_custom_fields = True
+    missing_contact = 404
+    """The status with which a contact that is gone is answered; 200: an answer without data."""
 
     def routes(self) -> Iterable[Route]:
         """Names everything that can be asked."""
@@ -102,7 +111,7 @@ class KajabiStandIn(KajabiApi):
             self.refuse(f"include={sorted(unknown)}")
         found = self.account.contacts.get(number)
         if found is None:
-            return self._missing()
+            return self._gone()
         body: dict[str, Any] = {"data": self._contact(found, included)}
         if "tags" in included:
             body["included"] = [shapes.tag(self.account.tags[one]) for one in found.tags]
@@ -113,7 +122,7 @@ class KajabiStandIn(KajabiApi):
         attributes = self._resource(call, "contacts", number)["attributes"]
         found = self.account.contacts.get(number)
         if found is None:
-            return self._missing()
+            return self._gone()
         handles = self.account.handles(found.site)
         for name, value in attributes.items():
             if name not in _WRITABLE | handles:
@@ -129,7 +138,7 @@ class KajabiStandIn(KajabiApi):
     def _get_contact_tags(self, call: Call, number: str) -> Answer:
         self.query(call)
         found = self.account.contacts.get(number)
-        return self._tags_of(found) if found else self._missing()
+        return self._tags_of(found) if found else self._gone()
 
     def _post_contact_tags(self, call: Call, number: str) -> Answer:
         return self._change_tags(call, number, self.account.add_tag)
@@ -153,7 +162,13 @@ class KajabiStandIn(KajabiApi):
         return self._tags_of(found)
 
     def _contact(self, one: Contact, included: Sequence[str] = ()) -> dict[str, Any]:
-        return shapes.contact(one, self.account.handles(one.site), included)
+        handles = self.account.handles(one.site) if self.shows_custom_fields else set()
+        return shapes.contact(one, handles, included)
+
+    def _gone(self) -> Answer:
+        if self.missing_contact == 200:
+            return self.json(200, {"data": None})
+        return self.problem(self.missing_contact, "The record could not be found")
 
     def _tags_of(self, one: Contact) -> Answer:
         return self.json(200, {"data": shapes.identifiers("contact_tags", one.tags)})
@@ -222,8 +237,9 @@ class KajabiStandIn(KajabiApi):
         if data["related"]["site"] not in self.account.sites:
             self._refuse_at("Site must exist", "/data/relationships/site")
         resource = wanted.get("resource_id")  # described as a number, shown as text
-        if isinstance(resource, bool) or not (resource is None or str(resource).isdigit()):
-            self._refuse_at("Resource is invalid", "/data/attributes/resource_id")
+        number_wanted = type(resource) is not int and not (self.takes_text_ids and str(resource).isdigit())
+        if resource is not None and number_wanted:
+            self._refuse_at("Resource is invalid", "/data/attributes/resource_id", self.refuses_ids_with)
         number = None if resource is None else int(resource)
         hook = self.account.add_hook(wanted["target_url"], wanted["event"], number, data["related"]["site"])
         return self.json(201, {"data": shapes.hook(hook)})

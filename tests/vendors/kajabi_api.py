@@ -36,6 +36,8 @@ class KajabiApi(JsonStandIn):
         self.tokens = Tokens(clock, client_id, client_secret)
         self.largest_page = 100
         """Rows a page has at most, whatever `page[size]` asks for."""
+        self.rights: set[str] | None = None
+        """What the API key may do, of `contacts: view`, `contacts: edit` and `webhooks`; None: everything."""
         self._clock = clock
 
     @property
@@ -59,7 +61,10 @@ class KajabiApi(JsonStandIn):
         if kind != "Bearer" or not token:
             self.refuse("no Bearer token", 401)
         # A token that ran out is an everyday matter and no mistake of ours.
-        return None if self.tokens.good(token) else self.problem(401, "The access token is invalid or expired")
+        if not self.tokens.good(token):
+            return self.problem(401, "The access token is invalid or expired")
+        allowed = self.rights is None or _right(call) in self.rights
+        return None if allowed else self.problem(403, "Insufficient permission to access the resource")
 
     # -- tokens ------------------------------------------------------------------------------------
 
@@ -131,3 +136,9 @@ class KajabiApi(JsonStandIn):
 
     def _missing(self) -> Answer:
         return self.problem(404, "The record could not be found")
+
+
+def _right(call: Call) -> str:
+    if call.path.startswith(BASE + "/hooks"):
+        return "webhooks"
+    return "contacts: view" if call.method == "GET" else "contacts: edit"

@@ -2,8 +2,12 @@
 
 On one port: a learning platform like TalentLMS (key in a header), attendees like Eventbrite's (Bearer, found through
 the `api_url` of a webhook), and an xAPI record store (Basic, pages linked by `more`). Shapes follow the vendors'
-descriptions where there are any; TalentLMS describes neither its course progress (the names are those of its older
-API) nor how to write a custom field, and Eventbrite's are known from guides only: those are ours.
+descriptions where there are any. TalentLMS describes that a learner's courses have id and name alone, that
+/course-progress tells how far somebody is (in words: the names are those of its older API), that PATCH knows no custom
+fields and that POST /batch/users writes them as `custom_field_N`, as a task of the background. Switches: others report
+a list that says what is completed (`lists_progress`); custom fields may be hidden (`shows_custom_fields`), the task
+may take a while (`batch_takes`), and N may be something else than the field's id (`field_keys`). Eventbrite's shapes
+are known from guides only.
 """
 
 from __future__ import annotations
@@ -45,6 +49,15 @@ class PlainApi(JsonStandIn):
         self.courses: dict[int, dict[str, Any]] = {68: {"id": 68, "name": "Safety Basics", "code": "SAFE-1"}}
         self.progress: dict[tuple[int, int], dict[str, Any]] = {}
         """By user and course."""
+        self.lists_progress = False
+        self.shows_custom_fields = True
+        self.pages_users = True
+        """Heed page[number], which stands in examples and in no list of parameters."""
+        self.batch_takes = 0
+        """Looks at a learner until what was written shows."""
+        self.field_keys: dict[str, int] = {"custom_field_1": 1}
+        """Ids of custom fields by the key that writes them."""
+        self._tasks: list[dict[str, Any]] = []
         self.attendees: dict[str, dict[str, Any]] = records.attendees()
         self.statements: list[dict[str, Any]] = []
         """In the order they were stored."""
@@ -96,6 +109,7 @@ class PlainApi(JsonStandIn):
             ("GET", LMS + "/users", self._list_users),
             ("GET", LMS + "/users/([0-9]+)", self._get_user),
             ("PATCH", LMS + "/users/([0-9]+)", self._patch_user),
+            ("POST", LMS + "/batch/users", self._post_users),
             ("GET", LMS + "/users/([0-9]+)/courses", self._list_courses_of),
             ("GET", LMS + "/courses", self._list_courses),
             ("GET", LMS + "/course-progress", self._get_progress),
@@ -147,34 +161,63 @@ class PlainApi(JsonStandIn):
     def _get_user(self, call: Call, number: str) -> Answer:
         self.query(call)
         found = self.users.get(int(number))
-        return self.json(200, {"_data": found}) if found else self._missing()
+        if found is None:
+            return self._missing()
+        if self.batch_takes:
+            self.batch_takes -= 1
+        else:
+            self._run_tasks()
+        hidden = set() if self.shows_custom_fields else {"custom_fields"}
+        return self.json(200, {"_data": {key: value for key, value in found.items() if key not in hidden}})
 
     def _patch_user(self, call: Call, number: str) -> Answer:
         self.query(call)
         change = self.entries(call)
-        known = {"name", "surname", "login", "email", "description", "timezone", "locale", "status", "custom_fields"}
+        known = {"name", "surname", "login", "email", "description", "timezone", "locale", "status"}
         if unknown := set(change) - known:
             self.refuse(f"unknown fields {sorted(unknown)}", 422)
         if change.get("status") not in ("active", "inactive"):
             self.refuse("status is required", 422)
         if int(number) not in self.users:
             return self._missing()
-        fields = change.pop("custom_fields", {})
-        if not isinstance(fields, dict) or not all(isinstance(value, str) for value in fields.values()):
-            self.refuse("custom_fields must be texts by name", 422)
-        user = self.users[int(number)]
-        user |= change
-        user["custom_fields"] = [
-            one | {"value": fields.get(one["name"], one["value"])} for one in user["custom_fields"]
-        ]
+        self.users[int(number)] |= change
         return Answer(204)
+
+    def _post_users(self, call: Call) -> Answer:
+        self.query(call)
+        body = self.entries(call)
+        users = body.get("users")
+        if set(body) != {"users"} or not isinstance(users, list) or not 1 <= len(users) <= 100:
+            self.refuse("the body must be {users: [...]} with up to 100 of them", 422)
+        for one in users:
+            if not isinstance(one, dict) or type(one.get("id")) is not int or one["id"] not in self.users:
+                self.refuse(f"{one!r} is nobody who is there, and to make a new user more is needed", 422)
+            fields = {key: value for key, value in one.items() if key != "id"}
+            if unknown := set(fields) - set(self.field_keys):
+                self.refuse(f"unknown fields {sorted(unknown)}", 422)
+            if not all(isinstance(value, str) for value in fields.values()):
+                self.refuse("custom fields must be texts", 422)
+        self._tasks += users
+        return self.json(200, {"_data": {"task_id": 41}})
+
+    def _run_tasks(self) -> None:
+        for task in self._tasks:
+            written = {self.field_keys[key]: value for key, value in task.items() if key != "id"}
+            user = self.users[task["id"]]
+            user["custom_fields"] = [
+                one | {"value": written.get(one["id"], one["value"])} for one in user["custom_fields"]
+            ]
+        self._tasks.clear()
 
     def _list_courses_of(self, call: Call, number: str) -> Answer:
         self.query(call)
         if int(number) not in self.users:
             return self._missing()
         found = [one for (user, _), one in self.progress.items() if user == int(number)]
-        return self.json(200, {"_data": {"courses": [self.courses[one["course_id"]] | one for one in found]}})
+        courses = [self.courses[one["course_id"]] | (one if self.lists_progress else {}) for one in found]
+        shown = {"id", "name"} if not self.lists_progress else {*self.courses[68], *records.PROGRESS}
+        listed = [{key: value for key, value in one.items() if key in shown} for one in courses]
+        return self.json(200, {"_data": {"courses": listed}})
 
     def _list_courses(self, call: Call) -> Answer:
         return self._page(call, self.query(call, _PAGING), list(self.courses.values()))
@@ -187,6 +230,8 @@ class PlainApi(JsonStandIn):
         return self.json(200, {"_data": found}) if found else self._missing()
 
     def _page(self, call: Call, query: Mapping[str, str], rows: list[dict[str, Any]]) -> Answer:
+        if not self.pages_users:
+            query = {name: value for name, value in query.items() if name not in _PAGING}
         size = self.number(query, "page[size]", 25, 100)
         cut = Slice(self.number(query, "page[number]", 1), size, len(rows))
         numbers = {"self": cut.number, "first": 1, "last": cut.pages, "prev": cut.previous, "next": cut.next}

@@ -8,6 +8,7 @@ from typing import Any
 from bridge.demo.vendors.json_vendor import written
 
 COMPLETED = "http://adlnet.gov/expapi/verbs/completed"
+PROGRESS = ("completion_status", "completion_percentage", "score", "completed_on")
 COURSE = "http://adlnet.gov/expapi/activities/course"
 
 
@@ -26,6 +27,18 @@ def progress(user_id: int, course_id: int, at: datetime, score: float) -> dict[s
         "completion_percentage": 100,
         "score": score,
         "completed_on": zoned(at),
+    }
+
+
+def begun(user_id: int, course_id: int) -> dict[str, Any]:
+    """Returns the progress of somebody who is in the middle of a course."""
+    return {
+        "user_id": user_id,
+        "course_id": course_id,
+        "completion_status": "incomplete",
+        "completion_percentage": 40,
+        "score": None,
+        "completed_on": None,
     }
 
 

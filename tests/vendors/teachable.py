@@ -1,8 +1,10 @@
-"""A stand-in for Teachable's API v1, as client authors saw it live; webhooks can be read there, not made.
+"""A stand-in for Teachable's API v1 as it is published; webhooks can be read there, not made.
 
-https://docs.teachable.com/reference, and the schemas that the npm package optio-teachable took from live answers. What
-nobody has documented is a switch: the largest page (`largest_page`), whether totals can be trusted (`totals_are_zero`),
-whether the progress of somebody no longer enrolled is still told (`forgets_unenrolled`).
+https://docs.teachable.com/reference: no answer has the sign-up source (`src`), and the list of enrolments knows neither
+`page` nor `per`, so that it ignores them. Client authors tell of both, so these are switches (`shows_src`,
+`pages_enrolments`), as is what nobody has documented: the largest page (`largest_page`), whether totals can be trusted
+(`totals_are_zero`), whether the progress of somebody no longer enrolled is still told (`forgets_unenrolled`), whether
+a user comes inside `user` (`wraps_users`).
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from vendors import teachable_shapes as shapes
-from vendors.teachable_school import TeachableSchool
+from vendors.teachable_school import Student, TeachableSchool
 
 from bridge.demo.vendors.json_vendor import JsonStandIn, Route, Slice
 from bridge.demo.vendors.stand_in import Answer, Call
@@ -39,6 +41,9 @@ class TeachableStandIn(JsonStandIn):
         self.largest_page = 20
         """Rows a page has at most, whatever `per` asks for; some say 20, some 100."""
         self.totals_are_zero = False
+        self.shows_src = False
+        self.wraps_users = False
+        self.pages_enrolments = False
         self.forgets_unenrolled = True
         self.per_minute = 100
         self.quota: int | None = None
@@ -125,7 +130,13 @@ class TeachableStandIn(JsonStandIn):
     def _get_user(self, call: Call, number: str) -> Answer:
         self.query(call)
         found = self.school.users.get(int(number))
-        return self.json(200, shapes.user(self.school, found)) if found else self._missing()
+        return self._user(found) if found else self._missing()
+
+    def _user(self, one: Student) -> Answer:
+        shown = shapes.user(self.school, one)
+        if not self.shows_src:
+            del shown["src"]
+        return self.json(200, {"user": shown} if self.wraps_users else shown)
 
     def _patch_user(self, call: Call, number: str) -> Answer:
         self.query(call)
@@ -138,7 +149,7 @@ class TeachableStandIn(JsonStandIn):
         if user is None:
             return self._missing()
         user.name, user.src = change.get("name", user.name), change.get("src", user.src)
-        return self.json(200, shapes.user(self.school, user))
+        return self._user(user)
 
     # -- courses -----------------------------------------------------------------------------------
 
@@ -166,6 +177,8 @@ class TeachableStandIn(JsonStandIn):
                     one for one in found if sign * (self.moment(name, one.enrolled_at) - limit).total_seconds() > 0
                 ]
         found.sort(key=lambda one: (one.enrolled_at, one.id), reverse=direction == "desc")
+        if not self.pages_enrolments:
+            query = {name: value for name, value in query.items() if name not in _PAGING}
         return self._page("enrollments", query, [shapes.enrolment(one) for one in found], per_page=0)
 
     def _get_progress(self, call: Call, number: str) -> Answer:

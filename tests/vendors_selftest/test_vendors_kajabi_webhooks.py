@@ -62,6 +62,7 @@ def hook(**attributes: object) -> dict[str, Any]:
 
 @pytest.mark.parametrize("resource", [123, "123"])
 def test_registers_a_hook_for_one_tag_given_as_number_or_text(kajabi: KajabiStandIn, resource: object) -> None:
+    kajabi.takes_text_ids = isinstance(resource, str)
     created = send(kajabi, "POST", "/hooks", hook(resource_id=resource))
     assert created.status == 201
     assert created.body["data"]["attributes"]["resource_id"] == 123

@@ -1,4 +1,4 @@
-"""The Teachable stand-in against the shapes that client authors saw live, and its refusals."""
+"""The Teachable stand-in against its published contract and the shapes that client authors saw live."""
 
 from __future__ import annotations
 
@@ -64,9 +64,12 @@ def send(teachable: TeachableStandIn, method: str, path: str, body: object = Non
 
 
 def test_a_user_is_not_wrapped(teachable: TeachableStandIn) -> None:
+    published = {name: value for name, value in USER.items() if name != "src"}
     answer = send(teachable, "GET", f"/users/{DANA}")
     assert answer.status == 200
-    assert differences(USER, answer.body) == []
+    assert differences(published, answer.body) == []
+    teachable.shows_src = True
+    assert differences(USER, send(teachable, "GET", f"/users/{DANA}").body) == []
     assert send(teachable, "GET", "/users/15747626").body["name"] is None
 
 
@@ -99,6 +102,9 @@ def test_a_page_is_never_longer_than_the_vendor_likes(teachable: TeachableStandI
         teachable.school.add(Student(number + 1, "x", f"{number}@example.invalid"))
         teachable.school.enrol(number + 1, COURSE, AT + timedelta(minutes=number))
     teachable.totals_are_zero = True
+    ignored = send(teachable, "GET", f"/courses/{COURSE}/enrollments", query={"page": "2", "per": "100"}).body
+    assert [one["user_id"] for one in ignored["enrollments"]][:3] == [15747624, 15747625, 15747626]
+    teachable.pages_enrolments = True
     seen: list[int] = []
     for page in range(1, 5):
         query = {"page": str(page), "per": "100"}
@@ -127,6 +133,7 @@ def test_whoever_left_the_course_has_no_progress_but_is_still_known(teachable: T
 
 
 def test_writes_the_source_of_a_user_and_nothing_else(teachable: TeachableStandIn) -> None:
+    teachable.shows_src = True
     answer = send(teachable, "PATCH", f"/users/{DANA}", {"src": "cert:CERT-1"})
     assert (answer.status, answer.body["src"], answer.body["name"]) == (200, "cert:CERT-1", "Dana Okafor")
     assert teachable.school.users[DANA].src == "cert:CERT-1"

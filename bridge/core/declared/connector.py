@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -24,6 +24,7 @@ from bridge.core.declared import access, proof
 from bridge.core.declared.bodies import read_body
 from bridge.core.declared.events import Cutter, elements, marked_as_test, shaped, type_of
 from bridge.core.declared.keys import KeyRing
+from bridge.core.declared.looking import BACK, place_finding, poll_finding
 from bridge.core.declared.model import Declaration
 from bridge.core.declared.polling import MARKED, Polling
 from bridge.core.declared.proofs import Draft, query_of
@@ -139,8 +140,19 @@ class DeclaredConnector(Connector[ConnectorSettings]):
             if words is not None and self._can(words) and words.probe is not None:
                 api.request("GET", words.probe.at({"settings": self._visible}))
                 yield Finding("ok", f"{self.title}: the credentials work.")
+            if self.polls():
+                yield from self._looked(api)
         except (BridgeError, Unclear) as error:
             yield Finding("error", str(error))
+
+    def _looked(self, api: ApiClient) -> Iterator[Finding]:
+        """Does what a poll and a write-back begin with: working credentials may see too little."""
+        polling = self._polling(api, datetime.now(UTC))
+        event = polling.look(polling.now - BACK)
+        yield poll_finding(event, self.title, expects=polling.words.expect is not None)
+        for step in self.declaration.write_back:
+            if step.one_number and self._can(step):
+                yield place_finding(step, event, self._visible, api, self.title)
 
     def _key_addresses(self) -> list[str]:
         return key_addresses(self.declaration, self.settings)
@@ -154,11 +166,12 @@ class DeclaredConnector(Connector[ConnectorSettings]):
         return self.declaration.poll is not None and self._can(self.declaration.poll)
 
     def poll(self, api: ApiClient, cursor: JsonObject, since: datetime, now: datetime) -> Iterator[Page]:
-        words = self.declaration.poll
-        if words is None or not self.polls():
-            return iter(())
+        return self._polling(api, now).pages(cursor, since) if self.polls() else iter(())
+
+    def _polling(self, api: ApiClient, now: datetime) -> Polling:
+        assert self.declaration.poll is not None
         base_url = base_of(self.declaration, self.settings)
-        return Polling(words, self._cutter, api, now, base_url, self.declaration.types).pages(cursor, since)
+        return Polling(self.declaration.poll, self._cutter, api, now, base_url, self.declaration.types)
 
     def write_back_steps(self, certificate: Certificate, event: SourceEvent) -> Sequence[Step]:
         wanted = [step for step in self.declaration.write_back if self._can(step)]

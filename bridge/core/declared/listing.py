@@ -58,12 +58,22 @@ class Each(Listing):
     request: Ask = Field(description="What is asked, from outer (the item of the first list), since, now and page.")
 
 
+class Detail(Ask):
+    """A request about one item, for what the list leaves out."""
+
+    when: Test = Field(description="Which items it is asked about, from item: item.status is undefined.")
+
+
 class Poll(Listing):
     """Where the completions of a source are listed."""
 
     every: Duration = Field(default=timedelta(minutes=15), description="The pause between two polls.")
     each: Each | None = Field(
         default=None, description="Asks once more for each item of the list; what is listed there are the items then."
+    )
+    detail: Detail | None = Field(
+        default=None,
+        description="Asks once more about an item where the list leaves out what is needed; detail is the answer then.",
     )
     expect: Test | None = Field(
         default=None,
@@ -75,7 +85,8 @@ class Poll(Listing):
     )
     type: Words = Field(description='The event type, from item: "completed", or "{{ item.kind }}".')
     data: JsonTree | None = Field(
-        default=None, description="The event's data from item and answer (default: the item), as that of a webhook."
+        default=None,
+        description="The event's data from item, detail and answer (default: the item), as that of a webhook.",
     )
     test_mark: Test | None = Field(default=None, description="What marks an item as a sample.")
     overlap: Duration = Field(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from typing import Any, Final
 from urllib.parse import urljoin
 
@@ -19,6 +20,8 @@ from bridge.core.models import JsonObject, SourceEvent
 from bridge.core.text import kind
 
 _MOST_ITEMS: Final = 10_000
+_LOOKED_BELOW: Final = 5
+"""Items of the first list below which `look` looks for one of the second."""
 _GONE: Final = ("http_400", "http_404", "http_410", "http_422", "host_refused")
 """What is said of a page that the vendor no longer knows, or that is at the host of a former address."""
 
@@ -54,13 +57,24 @@ class Polling:
             more = number == turning.most - 1
             yield Page(events, {"since": since.isoformat(), "going": going_on}, more)
 
+    def look(self, since: datetime) -> SourceEvent | None:
+        """Asks as a poll does, for the first item alone, and returns it as an event, whether it is one or not.
+
+        None where nothing is listed. Raises TemporaryError where the list is not as it is declared, PermanentError.
+        """
+        around = {"settings": self.cutter.settings, "since": since, "now": self.now}
+        answer, items = _Turning(self.words, self.api, self.base_url, around).turn()
+        found = list(islice(self._inner(items[:_LOOKED_BELOW], answer, around), 1))
+        self._check(found)
+        return next((event for scope in found if (event := self._cut(scope)) is not None), None)
+
     def _inner(self, items: list[Any], answer: object, around: Scope) -> Iterator[Scope]:
         """Yields each item with what stands around it, asking once more for each where the declaration says so."""
         for item in items:
             if self.words.each is None:
-                yield {**around, "item": item, "answer": answer}
+                yield self._detailed({**around, "item": item, "answer": answer})
             elif isinstance(item, dict):
-                yield from self._below(self.words.each, {**around, "outer": item})
+                yield from map(self._detailed, self._below(self.words.each, {**around, "outer": item}))
 
     def _below(self, each: Listing, around: Scope) -> Iterator[Scope]:
         turning = _Turning(each, self.api, self.base_url, around)
@@ -70,6 +84,20 @@ class Polling:
             if turning.page is None:
                 return
         raise TemporaryError(f"One of the vendor's lists has more than {turning.most:,} pages.", code="list")
+
+    def _detailed(self, scope: Scope) -> Scope:
+        """Returns what stands around an item with what the vendor says of it alone, where the list leaves that out."""
+        detail = self.words.detail
+        if detail is None or not isinstance(scope["item"], dict) or not _surely(detail.when, scope):
+            return {**scope, "detail": {}}
+        try:
+            return {**scope, "detail": detail.send(self.api, scope)}
+        except Unclear as unclear:
+            raise TemporaryError(f"The list of completions cannot be read: {unclear}.", code="list") from None
+        except PermanentError as error:
+            if error.stable_code not in ("http_404", "http_410"):
+                raise
+            return {**scope, "detail": {}}  # nothing is known of it; `expect` tells whether that is so of everything
 
     def _check(self, found: list[Scope]) -> None:
         expect = self.words.expect
@@ -85,13 +113,16 @@ class Polling:
             return None
         if self.words.only is not None and not _surely(self.words.only, scope):
             return None
-        try:
-            event = self.cutter.cut(shaped(self.words.data, scope), type_of(self.words.type, scope, self.spellings))
-        except PayloadError:
-            return None  # an item without a type is no event, as one that `only` leaves out
-        if marked_as_test(self.words.test_mark, scope):
+        event = self._cut(scope)
+        if event is not None and marked_as_test(self.words.test_mark, scope):
             return event.model_copy(update={"skip": MARKED})
         return event
+
+    def _cut(self, scope: Scope) -> SourceEvent | None:
+        try:
+            return self.cutter.cut(shaped(self.words.data, scope), type_of(self.words.type, scope, self.spellings))
+        except PayloadError:
+            return None  # an item without a type is no event, as one that `only` leaves out
 
 
 @dataclass
@@ -105,6 +136,7 @@ class _Turning:
     page: object = None
     """The page to be asked for next: None before the first, and after the last one."""
     _seen: set[str] = field(default_factory=set)
+    _before: list[Any] = field(default_factory=list)
 
     @property
     def most(self) -> int:
@@ -128,6 +160,10 @@ class _Turning:
             raise TemporaryError(f"The vendor's list of completions is {kind(found)}, not a list.", code="list")
         if len(found) > _MOST_ITEMS:
             raise TemporaryError(f"The vendor's list has more than {_MOST_ITEMS:,} items in one answer.", code="list")
+        if words.pages is not None and found and found == self._before:
+            # A vendor that does not know the page's parameter: what it lists behind this page is never seen.
+            raise _goes_on_nowhere("the page after it is the same page again")
+        self._before = found
         self.page = self._next(answer, found)
         return answer, found
 
@@ -157,8 +193,10 @@ class _Turning:
                 return None  # no next page is what null and a missing field say
             # Taken for the end, the cursor would move past what was never looked at.
             raise TemporaryError(f"The vendor's list names a next page that is none: {unclear}.", code="list") from None
-        if not found or found in ("false", "False") or found in self._seen:
+        if not found or found in ("false", "False"):
             return None
+        if found in self._seen:
+            raise _goes_on_nowhere("it names a page as the next one that it named before")
         self._seen.add(found)
         return self._linked(found) if words.by == "link" else found
 
@@ -167,6 +205,12 @@ class _Turning:
         if host_of(url) != host_of(self.base_url) or not url.startswith(self.base_url.partition("://")[0] + "://"):
             raise PermanentError("The vendor's list goes on at another host; it was not called.", code="host_refused")
         return url
+
+
+def _goes_on_nowhere(what: str) -> TemporaryError:
+    return TemporaryError(
+        f"The vendor's list does not go on: {what}. That is not its end, so the poll counts as failed.", code="list"
+    )
 
 
 MARKED: Final = "The sender marked this record as a test; it works, and it is no learner."

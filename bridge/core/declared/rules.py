@@ -21,7 +21,8 @@ from bridge.core.expressions import Expression, Text
 from bridge.core.wording import suggestion
 
 _RECEIVED: Final = ("item", "body", "headers", "query", "settings")
-_LISTED: Final = ("item", "outer", "answer", "settings", "since", "now")
+_ITEM: Final = ("item", "outer", "answer", "settings", "since", "now")
+_LISTED: Final = (*_ITEM, "detail")
 _STEP: Final = ("target", "certificate", "settings", "memo")
 _ANSWERED: Final = (*_STEP, "answer")
 # Where a text stands (numbers and names in between left out) -> what it may start from; the longest beginning counts.
@@ -40,12 +41,14 @@ PLACES: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {
     ("poll", "each", "request"): ("outer", "since", "now", "page", "settings"),
     ("poll", "each", "items"): ("answer",),
     ("poll", "each", "pages"): ("answer", "settings"),
+    ("poll", "detail"): _ITEM,
     ("poll",): _LISTED,
     ("write_back", "target"): ("event", "data", "certificate", "settings"),
     ("write_back", "title"): ("event", "data", "certificate", "settings", "target"),
     ("write_back", "lock"): ("event", "data", "certificate", "settings", "target"),
     ("write_back", "look_up"): _STEP,
     ("write_back", "look_up", "already"): _ANSWERED,
+    ("write_back", "look_up", "holds"): _ANSWERED,
     ("write_back", "read_back"): _STEP,
     ("write_back", "read_back", "confirm"): _ANSWERED,
     ("write_back",): _ANSWERED,

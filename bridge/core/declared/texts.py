@@ -20,7 +20,7 @@ Scope = Mapping[str, object]
 Path = tuple[str | int, ...]
 
 NAMES: Final = (
-    "item", "outer", "body", "headers", "query", "claims", "answer", "data", "event", "type",
+    "item", "outer", "detail", "body", "headers", "query", "claims", "answer", "data", "event", "type",
     "settings", "since", "now", "page", "certificate", "target", "memo",
 )  # fmt: skip
 """Every word that some text of a declaration may start from; `rules` says which where."""
@@ -34,9 +34,11 @@ _FALSE: Final = frozenset({"false", "no", "n", "0", "off", "", "nein", "non", "n
 class Unclear(ValueError):
     """A text cannot be worked out for this data; the message is a clause: "data.user.id is missing"."""
 
-    def __init__(self, message: str, *, missing: bool = False) -> None:
+    def __init__(self, message: str, *, missing: bool = False, null_at: str | None = None) -> None:
         super().__init__(message)
         self.missing = missing
+        self.null_at = null_at
+        """Where null is shown; None where nothing is."""
 
 
 def worked_out(text: Text | Expression, scope: Scope) -> object:
@@ -44,7 +46,8 @@ def worked_out(text: Text | Expression, scope: Scope) -> object:
     try:
         return text.value(scope)
     except MissingValue as gap:
-        raise Unclear(f"{gap.path} is {gap.state}", missing=True) from None
+        null_at = gap.path if gap.state == "null" else None
+        raise Unclear(f"{gap.path} is {gap.state}", missing=True, null_at=null_at) from None
     except ExpressionFailure as failure:
         raise Unclear(f'"{text.source}" cannot be worked out: {str(failure).rstrip(".")}') from None
 

@@ -2,8 +2,8 @@
 
 Built from the vendor's OpenAPI descriptions and one real page of enrolments; https://developers.thinkific.com/api/api-documentation/.
 What nobody has documented is a switch: whether a PUT keeps the fields it does not name (`put_replaces`), whether it
-insists on required ones (`insists`), whether time filters look at the day only (`filters_by_day`). The body of a 401
-is not documented either; ours is a guess.
+insists on required ones (`insists`), whether time filters look at the day only (`filters_by_day`), and whether the key
+sees the profile fields of a user (`shows_fields`). The body of a 401 is not documented either; ours is a guess.
 """
 
 from __future__ import annotations
@@ -59,6 +59,9 @@ class ThinkificStandIn(JsonStandIn):
         self.put_replaces = False
         self.insists = False
         self.filters_by_day = False
+        self.shows_fields = True
+        self.rights: set[str] | None = None
+        """What the credentials may do, by part of the API (`users: read`, `webhooks: write`); None: everything."""
         self.school = School()
         self.webhooks = Webhooks(clock)
 
@@ -116,7 +119,8 @@ class ThinkificStandIn(JsonStandIn):
             self.refuse("API v2 wants Authorization: Bearer", 401)
         if bearer != f"Bearer {self.api_key}" and not by_key:
             self.refuse("wrong or missing credentials", 401)
-        return None if self.plan_has_api else self.problem(403, "the plan has no API")
+        allowed = self.plan_has_api and (self.rights is None or _right(call) in self.rights)
+        return None if allowed else self.problem(403, "the plan has no API")
 
     # -- enrolments --------------------------------------------------------------------------------
 
@@ -158,7 +162,11 @@ class ThinkificStandIn(JsonStandIn):
     def _get_user(self, call: Call, number: str) -> Answer:
         self.query(call)
         found = self.school.users.get(int(number))
-        return self.json(200, shapes.person(self.school, found)) if found else self._missing()
+        if found is None:
+            return self._missing()
+        hidden = set() if self.shows_fields else {"custom_profile_fields"}
+        shown = {name: value for name, value in shapes.person(self.school, found).items() if name not in hidden}
+        return self.json(200, shown)
 
     def _put_user(self, call: Call, number: str) -> Answer:
         self.query(call)
@@ -293,3 +301,8 @@ class ThinkificStandIn(JsonStandIn):
 
     def _missing(self) -> Answer:
         return self.problem(404, "no such record")
+
+
+def _right(call: Call) -> str:
+    part = call.path.removeprefix(BASE).removeprefix(V2).split("/")[1]
+    return f"{part}: {'read' if call.method == 'GET' else 'write'}"
