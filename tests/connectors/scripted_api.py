@@ -105,7 +105,7 @@ def certificate(state: str = "issued", **changes: Any) -> Certificate:
         zone="Europe/Berlin",
         locale="en",
     )
-    number = "0123456789ABCDEF4"
+    number = "0123456789ABCDEFP"
     values: dict[str, Any] = {
         "id": number,
         "test": False,

@@ -24,7 +24,7 @@ SETTINGS = {"url": "https://acme.talentlms.com/", "api_key": "a-key-for-the-tale
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 FOLDER = SAMPLES / "talentlms" / "poll.SYNTHETIC"
 EXPECTED = json.loads((FOLDER / "expected.json").read_text())
-NUMBER = "0123-4567-89AB-CDEF4"
+NUMBER = "0123-4567-89AB-CDEFP"
 
 
 def sample(name: str) -> Any:
