@@ -89,6 +89,12 @@ def test_a_note_that_moodle_took_but_does_not_show_is_never_made_twice() -> None
         write("note", NO_NOTES, memo=memo)
 
 
+@pytest.mark.parametrize("odd", [{}, [], {"warnings": []}], ids=str)
+def test_an_answer_that_does_not_list_the_notes_is_not_a_list_of_none(odd: object) -> None:
+    with pytest.raises(TemporaryError, match="did not say which notes"):
+        write("note", (GET_NOTES, Answer(odd)))
+
+
 def test_a_revoked_certificate_gets_a_note_of_its_own() -> None:
     made = (CREATE_NOTES, Answer([{"noteid": 18}]))
     first, second = f"Certificate {NUMBER} issued: x", f"Certificate {NUMBER} revoked: x"

@@ -50,7 +50,11 @@ def moodle() -> Iterator[MoodleStandIn]:
         ("moodle/reportbuilder:viewall", ("core_reportbuilder_retrieve_report", {"reportid": "1"}), "errorreportview"),
         ("moodle/notes:manage", NOTE, "nopermissions"),
         ("moodle/notes:view", ("core_notes_get_course_notes", {"courseid": "2", "userid": "3"}), "nopermissions"),
-        ("gradereport/user:view", ("gradereport_user_get_grade_items", {"courseid": "5", "userid": "3"}), "nopermissions"),
+        (
+            "gradereport/user:view",
+            ("gradereport_user_get_grade_items", {"courseid": "5", "userid": "3"}),
+            "nopermissions",
+        ),
         ("moodle/user:update", ("core_user_update_users", {"users[0][id]": "0"}), "nopermissions"),
         ("moodle/course:overridecompletion", OVERRIDE, "nopermissions"),
     ],
