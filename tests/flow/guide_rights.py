@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
 _GUIDES = Path(__file__).parents[2] / "docs" / "connect"
 
 
-def table(guide: str, *heads: str) -> dict[str, list[str]]:
-    """Returns, of every table of a guide with these columns, the names in the second column by the words in the first.
-
-    With one head the first column is called "for".
-    """
-    wanted = ["for", *heads] if len(heads) == 1 else list(heads)
-    found: dict[str, list[str]] = {}
+def rows(guide: str, *heads: str) -> Iterator[list[str]]:
+    """Yields the cells of each row of the tables of a guide that have these columns."""
     inside = False
     for line in (_GUIDES / f"{guide}.md").read_text(encoding="utf-8").splitlines():
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
         if not line.strip().startswith("|"):
             inside = False
-        elif cells == wanted:
+        elif cells == list(heads):
             inside = True
         elif inside and not cells[0].startswith("---"):
-            found[cells[0]] = re.findall(r"`([^`]+)`", cells[1])
-    return found
+            yield cells
+
+
+def table(guide: str, head: str) -> dict[str, list[str]]:
+    """Returns, of every table of a guide with the columns "for" and `head`, the names in it by what they are for."""
+    return {what: _names(names) for what, names in rows(guide, "for", head)}
+
+
+def needed(guide: str, head: str) -> dict[str, str]:
+    """Returns what each right is for, of the table that also says what happens without it."""
+    return {name: what for names, what, _ in rows(guide, head, "what for", "without it") for name in _names(names)}
+
+
+def _names(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
 
 
 def of_the_role() -> set[str]:
