@@ -8,6 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 _GUIDES = Path(__file__).parents[2] / "docs" / "connect"
+PERMISSION_SET = _GUIDES / "salesforce-package" / "permissionsets" / "certbridge.permissionset"
 
 
 def rows(guide: str, *heads: str) -> Iterator[list[str]]:
