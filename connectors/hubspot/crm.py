@@ -63,7 +63,8 @@ class Crm:
         found = []
         for start in range(0, len(numbers), _MOST_AT_ONCE):
             inputs = [{"id": number} for number in numbers[start : start + _MOST_AT_ONCE]]
-            asked = {"properties": list(properties), "inputs": inputs}
+            # The published contract has propertiesWithHistory among what is required.
+            asked = {"properties": list(properties), "propertiesWithHistory": [], "inputs": inputs}
             answer = read(self.api.request("POST", self.path("contacts", "batch/read"), json=asked))
             found += [one for item in sections(answer.get("results")) if (one := contact(item)) is not None]
         return found
@@ -90,6 +91,14 @@ class Crm:
 def crm(api: ApiClient, settings: HubSpotSettings) -> Crm:
     """Returns the CRM as it is configured."""
     return Crm(api, settings.api_prefix)
+
+
+def missing(name: str) -> str:
+    """Returns what to say of a property that is not there."""
+    return (
+        f"HubSpot has no contact property with the internal name {name}. Create it (Settings, Properties), or correct "
+        "its name in this source's settings."
+    )
 
 
 def associated(answer: Mapping[str, Any], kind: str) -> list[str]:

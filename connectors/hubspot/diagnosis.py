@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import Final
 
-from bridge.core.answers import sections
+from bridge.core.answers import section, sections
 from bridge.core.connector import ApiClient, CourseFound, Finding
 from bridge.core.errors import BridgeError, PermanentError
+from connectors.hubspot import scopes
 from connectors.hubspot.answers import read
-from connectors.hubspot.crm import crm
+from connectors.hubspot.crm import crm, missing
 from connectors.hubspot.settings import HubSpotSettings
 from connectors.hubspot.values import identifier, word
 
 # Says whose a token is and what it may do.
 # https://developers.hubspot.com/docs/apps/legacy-apps/private-apps/overview
 _TOKEN_INFO: Final = "/oauth/v2/private-apps/get/access-token-info"  # noqa: S105 (a path)
-_READ: Final = "crm.objects.contacts.read"
-_WRITE: Final = "crm.objects.contacts.write"
-_EVENTS: Final = "analytics.behavioral_events.send"
 # The types of https://developers.hubspot.com/docs/api-reference/crm-properties-v3/guide
 _DATES: Final = frozenset({"date", "datetime"})
 _WRITTEN_TEXT: Final = ("single-line text", frozenset({"string"}))
@@ -37,8 +35,8 @@ def diagnose(api: ApiClient, settings: HubSpotSettings) -> Iterator[Finding]:
         yield Finding("ok", "No token is set: only complete workflow webhooks are taken, and nothing is written back.")
         return
     try:
-        yield from _token(api, settings)
-        yield from _properties(api, settings)
+        given = yield from _token(api, settings)
+        yield from _properties(api, settings, given)
     except BridgeError as error:
         yield Finding("error", str(error))
 
@@ -56,7 +54,7 @@ def courses(api: ApiClient, settings: HubSpotSettings) -> Iterator[CourseFound]:
         raise PermanentError("Set course_property: where it is a dropdown, its options are listed.", code="no_courses")
     definition = crm(api, settings).property(name)
     if definition is None:
-        raise PermanentError(_missing(name), code="no_property")
+        raise PermanentError(missing(name), code="no_property")
     listed = sections(definition.get("options"))
     if not listed:
         raise PermanentError(
@@ -70,7 +68,8 @@ def courses(api: ApiClient, settings: HubSpotSettings) -> Iterator[CourseFound]:
             yield CourseFound(value, word(option.get("label")) or value)
 
 
-def _token(api: ApiClient, settings: HubSpotSettings) -> Iterator[Finding]:
+def _token(api: ApiClient, settings: HubSpotSettings) -> Generator[Finding, None, frozenset[str] | None]:
+    """Returns the scopes; None where HubSpot does not tell."""
     assert settings.token is not None
     try:
         info = read(api.request("POST", _TOKEN_INFO, json={"tokenKey": settings.token.get_secret_value()}))
@@ -78,46 +77,66 @@ def _token(api: ApiClient, settings: HubSpotSettings) -> Iterator[Finding]:
         if error.stable_code == "http_401":
             raise
         yield Finding("warning", "HubSpot does not tell what this token may do; the following tries it.")
-        return
+        return None
     account = identifier(info.get("hubId"))
     if settings.portal_id is not None and account != settings.portal_id:
         message = f"The token belongs to the HubSpot account {account}, but portal_id is {settings.portal_id}."
         yield Finding("error", message)
     else:
         yield Finding("ok", f"The token works. It belongs to the HubSpot account {account} (portal_id).")
-    given = info.get("scopes")
-    scopes = {str(scope) for scope in given} if isinstance(given, list) else set()
+    listed = info.get("scopes")
+    found = frozenset(str(scope) for scope in listed) if isinstance(listed, list) else frozenset[str]()
     for scope in _needed(settings):
-        if scope not in scopes:
+        if scope not in found:
             yield Finding("error", f"The token lacks the scope {scope}: add it to the app or key in HubSpot.")
+    return found
 
 
 def _needed(settings: HubSpotSettings) -> list[str]:
     back = settings.write_back
-    writes = [_WRITE] if settings.written or back.note else []
-    return [_READ, *writes, *([_EVENTS] if back.event else [])]
+    writes = [scopes.WRITE] if settings.written or back.note else []
+    return [scopes.READ, *writes, *([scopes.EVENTS] if back.event else [])]
 
 
-def _properties(api: ApiClient, settings: HubSpotSettings) -> Iterator[Finding]:
+def _properties(api: ApiClient, settings: HubSpotSettings, given: frozenset[str] | None) -> Iterator[Finding]:
     account = crm(api, settings)
     if not settings.watched:
         yield Finding(
             "warning", "Neither completed_property nor courses is set: only workflow webhooks bring completions."
         )
     for name in dict.fromkeys([*settings.read_properties, *sorted(settings.written)]):
-        if name not in _DEFINED:
-            yield _property(name, account.property(name), settings)
+        if name in _DEFINED:
+            continue
+        definition = account.property(name)
+        yield _property(name, definition, settings)
+        if definition is not None and given is not None:
+            yield from _sensitive(name, definition, given, written=name in settings.written)
+
+
+def _sensitive(
+    name: str, definition: Mapping[str, object], given: frozenset[str], *, written: bool
+) -> Iterator[Finding]:
+    """Names the scopes without which HubSpot hides a property: what is hidden is neither read nor written over."""
+    if definition.get("dataSensitivity") not in ("sensitive", "highly_sensitive"):
+        return
+    for scope in scopes.sensitive(definition)[: 2 if written else 1]:
+        if not scopes.given(scope, given):
+            yield Finding(
+                "error", f"The contact property {name} holds sensitive data: the token lacks the scope {scope}."
+            )
 
 
 def _property(name: str, definition: Mapping[str, object] | None, settings: HubSpotSettings) -> Finding:
     if definition is None:
-        return Finding("error", _missing(name))
+        return Finding("error", missing(name))
     kind, subject = word(definition.get("type")), f"The contact property {name}"
     options = [str(one.get("value")) for one in sections(definition.get("options"))]
     if name in settings.written:
         wanted, fitting = _WRITTEN_DATE if name == settings.write_back.issued_property else _WRITTEN_TEXT
         if kind and kind not in fitting:
             return Finding("error", f"{subject} has to be {wanted}, but is of the type {kind}. Name another one.")
+        if section(definition.get("modificationMetadata")).get("readOnlyValue") is True:
+            return Finding("error", f"{subject} cannot be written: HubSpot itself fills it. Name another one.")
     elif name == settings.completed_at_property or (name in settings.watched and not settings.completed_at_property):
         if kind and kind not in _DATES:
             return Finding("warning", f"{subject} is of the type {kind}, which tells no date. {_DATE_ADVICE}")
@@ -126,10 +145,3 @@ def _property(name: str, definition: Mapping[str, object] | None, settings: HubS
         text = f"{subject} has no option with the internal name {settings.completed_value} (completed_value); it has:"
         return Finding("error", f"{text} {known}.")
     return Finding("ok", f"HubSpot has the contact property {name}.")
-
-
-def _missing(name: str) -> str:
-    return (
-        f"HubSpot has no contact property with the internal name {name}. Create it (Settings, Properties), or correct "
-        "its name in this source's settings."
-    )

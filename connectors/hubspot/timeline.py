@@ -8,28 +8,32 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from bridge.core.answers import section, sections
+from bridge.core.errors import PermanentError
 from bridge.core.models import Certificate
 from connectors.hubspot.answers import read
 from connectors.hubspot.crm import Crm, ids
 from connectors.hubspot.values import identifier, plain, word
 
-_MOST_NOTES: Final = 100
+_AT_ONCE: Final = 100
 _MOST_PAGES: Final = 40
 _NOTE_TO_CONTACT: Final = 202
 
 
 def note_with(mark: str, number: str, crm: Crm) -> str | None:
-    """Returns the id of the note on a contact's timeline that holds this text, among the newest hundred.
+    """Returns the id of the note on a contact's timeline that holds this text, looking through the newest first.
 
     The search would know a note only after a while; what a contact is associated with is known at once.
     """
-    newest = sorted(_notes(number, crm), key=int)[-_MOST_NOTES:]
-    if not newest:
-        return None
-    asked = {"properties": ["hs_note_body"], "inputs": [{"id": note} for note in newest]}
-    answer = read(crm.api.request("POST", crm.path("notes", "batch/read"), json=asked))
-    found = [identifier(note.get("id")) for note in sections(answer.get("results")) if mark in _body(note)]
-    return found[-1] if found else None
+    newest = sorted(_notes(number, crm), key=int, reverse=True)
+    for start in range(0, len(newest), _AT_ONCE):
+        inputs = [{"id": note} for note in newest[start : start + _AT_ONCE]]
+        # The published contract has propertiesWithHistory among what is required.
+        asked = {"properties": ["hs_note_body"], "propertiesWithHistory": [], "inputs": inputs}
+        answer = read(crm.api.request("POST", crm.path("notes", "batch/read"), json=asked))
+        found = [identifier(note.get("id")) for note in sections(answer.get("results")) if mark in _body(note)]
+        if found:
+            return found[-1]
+    return None
 
 
 def create_note(text: str, when: str, number: str, crm: Crm) -> str | None:
@@ -65,11 +69,15 @@ def _notes(number: str, crm: Crm) -> list[str]:
     for _ in range(_MOST_PAGES):
         after = _following(listed)
         if after is None:
-            break
+            return list(dict.fromkeys(found))
         query = {"limit": "500", "after": after}
         listed = read(crm.api.request("GET", f"{path}/associations/notes", query=query))
         found += ids(listed)
-    return list(dict.fromkeys(found))
+    raise PermanentError(
+        f"HubSpot contact {number} has more than {len(found)} notes: too many to see whether the one about the "
+        "certificate is there, so none was added. Set `write_back: {note: no}`, or remove some.",
+        code="too_many_notes",
+    )
 
 
 def _following(listed: Mapping[str, Any]) -> str | None:

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from bridge.core import certificate_id
 from bridge.core.connector import Memo, Receipt, Step
 from bridge.core.errors import PermanentError, TemporaryError
 from bridge.core.models import Certificate, SourceEvent
+from connectors.hubspot import properties
 from connectors.hubspot.crm import Crm
 from connectors.hubspot.record import Contact
 from connectors.hubspot.settings import HubSpotSettings
 from connectors.hubspot.timeline import create_note, note_text, note_with
-from connectors.hubspot.values import identifier, moment
+from connectors.hubspot.values import identifier
 
-PROPERTY: Final = "contact_property"
 NOTE: Final = "note"
 EVENT: Final = "custom_event"
 # Any fixed number: an event with the same uuid is taken once a year at most.
 _NAMESPACE: Final = uuid.UUID("f1c0b6a2-6f0e-5d4b-9a53-6d1f1f0c7e21")
-_DATA: Final = {"number": "property", "url": "url_property", "issued": "issued_property"}
 
 
 def steps(certificate: Certificate, event: SourceEvent, settings: HubSpotSettings) -> Sequence[Step]:
@@ -30,16 +30,10 @@ def steps(certificate: Certificate, event: SourceEvent, settings: HubSpotSetting
     if contact is None or settings.token is None:
         return ()
     name, lock = certificate.data.recipient.name, f"contact:{contact}"
-    planned = []
-    named = {
-        "property": settings.certificate_property(event.course),
-        "url_property": back.url_property,
-        "issued_property": back.issued_property,
-    }
-    properties = {key: value for key, value in named.items() if value}
-    if properties:
-        title = f"{', '.join(properties.values())} of {name}"
-        planned.append(Step(PROPERTY, {"contact": contact, **properties}, title, lock_key=lock, latest=True))
+    planned = [
+        replace(place, title=f"{', '.join(properties.names_of(place))} of {name}")
+        for place in properties.places(contact, event.course, settings)
+    ]
     if back.note and certificate.state != "erased":
         planned.append(Step(NOTE, {"contact": contact}, f"note about {name}", lock_key=lock))
     if back.event and certificate.state == "issued":
@@ -50,42 +44,14 @@ def steps(certificate: Certificate, event: SourceEvent, settings: HubSpotSetting
 
 def carry_out(step: Step, certificate: Certificate, memo: Memo, crm: Crm) -> Receipt:
     """Makes one step true and reads it back. Raises PermanentError, TemporaryError, LookupError for a foreign step."""
-    if step.name == PROPERTY:
-        return _properties(step, certificate, crm)
+    if step.name in (properties.NUMBER, properties.LINK):
+        found = _contact(step, properties.names_of(step), crm)
+        return properties.hold(step, certificate, found, crm)
     if step.name == NOTE:
         return _note(step, certificate, memo, crm)
     if step.name == EVENT:
         return _event(step, certificate, crm)
     raise LookupError(f"HubSpot has no write-back step {step.name!r}")
-
-
-def _properties(step: Step, certificate: Certificate, crm: Crm) -> Receipt:
-    """Holds number, link and day of the latest certificate; emptied when that very certificate is revoked or erased."""
-    names = {word: step.target[key] for word, key in _DATA.items() if key in step.target}
-    ours = {
-        "number": certificate_id.grouped(certificate.id),
-        "url": certificate.url,
-        "issued": certificate.data.issued_on.isoformat(),
-    }
-    contact = _contact(step, list(names.values()), crm)
-    now = {word: _held(contact, name) for word, name in names.items()}
-    issued = certificate.state == "issued"
-    wanted = {word: ours[word] if issued else "" for word in names}
-    # Whose certificate stands there now is told by its number, or its link.
-    sign = "number" if "number" in names else "url"
-    another = not issued and now.get(sign) != ours[sign]
-    shown = f"{', '.join(names.values())} of HubSpot contact {contact.id}"
-    if now == wanted or another:
-        return Receipt(f"{shown}: right already", confirmed=True)
-    crm.change(contact.id, {names[word]: value for word, value in wanted.items()})
-    after = _contact(step, list(names.values()), crm)
-    if {word: _held(after, name) for word, name in names.items()} != wanted:
-        raise TemporaryError(
-            f"HubSpot took the values, but does not show them in {shown}. Usual causes: a workflow in HubSpot that "
-            "changes them, or a property of another type than single-line text (number, link) or date (day).",
-            code="not_confirmed",
-        )
-    return Receipt(shown, confirmed=True, details={"contact": contact.id})
 
 
 def _note(step: Step, certificate: Certificate, memo: Memo, crm: Crm) -> Receipt:
@@ -125,13 +91,9 @@ def _event(step: Step, certificate: Certificate, crm: Crm) -> Receipt:
     return Receipt(f"HubSpot event {step.target['event']}", confirmed=False, details={"uuid": number})
 
 
-def _held(contact: Contact, name: str) -> str:
-    return moment(contact.properties.get(name)) or ""
-
-
-def _contact(step: Step, properties: Sequence[str], crm: Crm) -> Contact:
+def _contact(step: Step, names: Sequence[str], crm: Crm) -> Contact:
     """Returns the contact as it is now: under another id where it was merged since."""
-    found = crm.contact(step.target["contact"], properties)
+    found = crm.contact(step.target["contact"], names)
     if found is None:
         raise PermanentError(
             f"HubSpot has no contact {step.target['contact']} any more to write to. The certificate stays valid.",

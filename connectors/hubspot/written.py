@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from bridge.core.models import Value
 
@@ -54,3 +54,11 @@ class WriteBack(Value):
     event_property: str = Field(
         "certificate_id", pattern=PROPERTY, description="Property of that event that receives the number."
     )
+
+    @model_validator(mode="after")
+    def _whose_day(self) -> WriteBack:
+        number = self.certificate_property if not self.property_by_course else None
+        if self.issued_property and not (self.url_property or number):
+            also = " (with property_by_course the numbers stand apart)" if self.property_by_course else ""
+            raise ValueError(f"issued_property needs url_property{also}: a day alone does not say whose it is")
+        return self

@@ -16,7 +16,10 @@ _UNKNOWN: Final = "?"
 
 
 def tick(step: Step, certificate: Certificate, rest: Rest) -> Receipt:
-    """Marks the activity as completed, or as open again once revoked; doing it twice changes nothing."""
+    """Marks the activity as completed, or as open again once revoked; doing it twice changes nothing.
+
+    Moodle answers with the state that it reads after the change.
+    """
     user, activity = step.target["user"], step.target["activity"]
     wanted = 1 if certificate.state == "issued" else 0
     arguments = {"userid": user, "cmid": activity, "newstate": str(wanted)}
@@ -31,15 +34,18 @@ def tick(step: Step, certificate: Certificate, rest: Rest) -> Receipt:
 
 
 def message(step: Step, certificate: Certificate, memo: Memo, rest: Rest) -> Receipt:
-    """Sends the link to the learner, at most once: Moodle cannot tell whether a message was sent already."""
+    """Sends the link to the learner, at most once: Moodle cannot tell whether a message was sent already.
+
+    So nothing is read back either: the receipt has Moodle's number for it, and is not confirmed.
+    """
     user, mark = step.target["user"], f"message {certificate.state}"
     if certificate.state != "issued":
-        return Receipt("nothing to tell the learner", confirmed=True)
+        return Receipt("nothing to tell the learner", confirmed=False)
     sent = memo.get(mark)
     if sent == _UNKNOWN:
         return Receipt(f"Moodle did not say whether user {user} got the message; not sent twice", confirmed=False)
     if sent:
-        return Receipt(f"Moodle message {sent} to user {user}", confirmed=True)
+        return Receipt(f"Moodle message {sent} to user {user}", confirmed=False)
     rest.site()  # is Moodle there at all? Only then the one try is used up.
     memo.save(mark, _UNKNOWN)
     number = certificate_id.grouped(certificate.id)
@@ -63,7 +69,7 @@ def _sent(user: str, mark: str, answer: list[dict[str, object]], memo: Memo) -> 
     number = answer[0].get("msgid") if answer else None
     if isinstance(number, int) and number > 0:
         memo.save(mark, str(number))
-        return Receipt(f"Moodle message {number} to user {user}", confirmed=True)
+        return Receipt(f"Moodle message {number} to user {user}", confirmed=False)
     if not answer:
         raise TemporaryError("Moodle did not say whether it took the message.", code="unexpected_answer")
     memo.save(mark, "")

@@ -10,7 +10,7 @@ from bridge.core.answers import sections
 from bridge.core.connector import Finding
 from bridge.core.errors import BridgeError, PayloadError, PermanentError
 from bridge.core.models import JsonObject
-from connectors.moodle import participants, report, rights
+from connectors.moodle import diagnose_fields, participants, report, rights
 from connectors.moodle.record import completed_time, completion_status
 from connectors.moodle.rest import Rest, Site
 from connectors.moodle.settings import MoodleSettings
@@ -65,7 +65,7 @@ def _reading(rest: Rest, site: Site, settings: MoodleSettings) -> Iterator[Findi
         number = str(course["id"])
         learners = [one for one in participants.enrolled(rest, number, limit=5) if str(one) != site.account]
         if learners:
-            yield from _learners(rest, number, learners)
+            yield from _learners(rest, number, learners, settings)
             if settings.write_back.note:
                 rest.call("core_notes_get_course_notes", {"courseid": number, "userid": str(learners[0])})
                 yield Finding("ok", "Notes can be read.")
@@ -77,7 +77,7 @@ def _reading(rest: Rest, site: Site, settings: MoodleSettings) -> Iterator[Findi
     )
 
 
-def _learners(rest: Rest, course: str, learners: list[int]) -> Iterator[Finding]:
+def _learners(rest: Rest, course: str, learners: list[int], settings: MoodleSettings) -> Iterator[Finding]:
     arguments = {f"values[{at}]": str(learner) for at, learner in enumerate(learners)}
     users = sections(rest.call("core_user_get_users_by_field", {"field": "id", **arguments}))
     if not users:
@@ -90,6 +90,8 @@ def _learners(rest: Rest, course: str, learners: list[int]) -> Iterator[Finding]
         )
     else:
         yield Finding("ok", "Learners can be read, with their addresses.")
+    if users:
+        yield from diagnose_fields.findings(rest, users, settings.write_back)
     if not any(sections(rest.call("core_enrol_get_users_courses", {"userid": str(one)})) for one in learners):
         yield Finding(
             "error", "Every list of a learner's courses is empty: the role lacks moodle/course:viewparticipants."
@@ -131,4 +133,8 @@ def _zone(rest: Rest, shown: JsonObject) -> Iterator[Finding]:
 
 def _unseen(settings: MoodleSettings) -> Finding:
     names = ", ".join(dict.fromkeys(name for need in rights.needs(settings) for name in need.capabilities))
-    return Finding("ok", f"The role needs, at site level: {names}. Capabilities for writing show when first used.")
+    return Finding(
+        "ok",
+        f"The role needs, at site level: {names}. Of writing notes, activities and messages it shows when they are "
+        "first used.",
+    )

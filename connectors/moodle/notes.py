@@ -37,7 +37,9 @@ def write(step: Step, certificate: Certificate, memo: Memo, rest: Rest) -> Recei
 def _find(step: Step, mark: str, rest: Rest) -> str | None:
     arguments = {"courseid": step.target["course"], "userid": step.target["user"]}
     answer = rest.call("core_notes_get_course_notes", arguments)
-    notes = sections(answer.get("coursenotes")) if isinstance(answer, dict) else []
+    if not isinstance(answer, dict) or "coursenotes" not in answer:
+        raise TemporaryError("Moodle did not say which notes there are.", code="unexpected_answer")
+    notes = sections(answer["coursenotes"])
     found = [str(note.get("id")) for note in notes if mark in str(note.get("content"))]
     return found[-1] if found else None
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final, Literal
 
 from bridge.core.answers import sections
+from bridge.core.errors import PermanentError
 from bridge.core.models import JsonObject
 from connectors.moodle.rest import Rest
 
@@ -36,12 +37,22 @@ def enrolled(rest: Rest, course: str, *, offset: int = 0, limit: int = _PER_PAGE
 
 
 def watched_courses(rest: Rest, courses: Sequence[str] | Literal["all"]) -> list[str]:
-    """Returns the ids of the courses that are polled; of all of them those that are visible and have completion."""
+    """Returns the ids of the courses that are polled; of all of them those that are visible and have completion.
+
+    Raises PermanentError where Moodle does not say of any course whether it has completion.
+    """
     if courses != "all":
         return list(courses)
+    found = all_courses(rest)
+    if found and not any("enablecompletion" in course for course in found):
+        raise PermanentError(
+            f"Moodle shows no more than the names of its {len(found)} courses, so nobody can tell which to poll. The "
+            "role of the service account is not given at site level, or lacks moodle/course:view.",
+            code="nothing_shown",
+        )
     return [
         str(course["id"])
-        for course in all_courses(rest)
+        for course in found
         if course.get("visible") in (1, True, None) and course.get("enablecompletion") in (1, True)
     ]
 

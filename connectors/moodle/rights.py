@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from bridge.core.models import JsonObject
 from connectors.moodle.settings import MoodleSettings
 
 
@@ -16,6 +17,9 @@ class Need:
     functions: tuple[str, ...]
     capabilities: tuple[str, ...]
 
+
+SEES_ALL: Final = "moodle/user:viewalldetails"
+"""Without it a profile field that is visible to its user only looks like an empty one: both are left out."""
 
 # Least rights as tried out on Moodle 4.5 by adding one capability at a time.
 CALL: Final = Need("call web services", ("core_webservice_get_site_info",), ("webservice/rest:use",))
@@ -44,7 +48,9 @@ NOTE: Final = Need(
     ("moodle/notes:view", "moodle/notes:manage"),
 )
 SCORE: Final = Need("score", ("gradereport_user_get_grade_items",), ("moodle/grade:viewall", "gradereport/user:view"))
-PROFILE: Final = Need("write_back: profile_field, profile_list", ("core_user_update_users",), ("moodle/user:update",))
+PROFILE: Final = Need(
+    "write_back: profile_field, profile_list", ("core_user_update_users",), ("moodle/user:update", SEES_ALL)
+)
 ACTIVITY: Final = Need(
     "write_back: activities",
     ("core_completion_override_activity_completion_status",),
@@ -69,6 +75,16 @@ def needs(settings: MoodleSettings) -> list[Need]:
         MESSAGE: wanted.message,
     }
     return [CALL, READ, FIND, *(need for need, on in switched.items() if on)]
+
+
+def sees_all(user: JsonObject) -> bool:
+    """Tells, from a user's record, whether the account sees every profile field of this user, so that none is empty.
+
+    How a user signs in is shown with the same capability only. Where Moodle shows the user as a participant (then with
+    their roles), it may hold in that course only, which does not count for profile fields.
+    https://github.com/moodle/moodle/blob/main/public/user/lib.php (user_get_user_details)
+    """
+    return "auth" in user and "roles" not in user
 
 
 def capabilities(function: str) -> tuple[str, ...]:

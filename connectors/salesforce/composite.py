@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from bridge.core.answers import sections
+from bridge.core.errors import TemporaryError
 from bridge.core.models import JsonObject
 
 
@@ -36,14 +37,17 @@ class PartAnswer:
         return refused or not 200 <= self.status < 300
 
 
-def query_path(query: str) -> str:
-    """Returns the path of a query as a part of a composite."""
-    return f"/query?q={quote(query, safe='')}"
+def query_all_path(query: str) -> str:
+    """Returns the path of a query, as a part of a composite, that finds what is archived or deleted, too."""
+    return f"/queryAll?q={quote(query, safe='')}"
 
 
 def records(answer: PartAnswer) -> list[JsonObject]:
-    """Returns the records that a query as a part of a composite found."""
-    return sections(answer.body.get("records")) if isinstance(answer.body, dict) else []
+    """Returns the records that a query as a part of a composite found. Raises TemporaryError where it lists none."""
+    found = answer.body.get("records") if isinstance(answer.body, dict) else None
+    if not isinstance(found, list):
+        raise TemporaryError("Salesforce answered a query without records.", code="unexpected_answer")
+    return sections(found)
 
 
 def call(base: str, part: Part) -> JsonObject:

@@ -11,7 +11,7 @@ from bridge.core.connector import ApiClient, Finding
 from bridge.core.errors import BridgeError
 from bridge.core.models import JsonObject
 from connectors.salesforce import ids, soql
-from connectors.salesforce.described import fields_of, writable
+from connectors.salesforce.described import fields_of, may_write, refused, writable
 from connectors.salesforce.rest import Rest
 from connectors.salesforce.settings import SalesforceSettings
 
@@ -40,6 +40,8 @@ def diagnose(settings: SalesforceSettings, api: ApiClient) -> Iterator[Finding]:
     yield from _object(settings, rest)
     if settings.write_back.task != "no":
         yield from _task(settings, rest)
+    if settings.write_back.pdf != "no":
+        yield from may_write(rest, "ContentVersion", "createable")
 
 
 def _usage(headers: Mapping[str, str]) -> Iterator[Finding]:
@@ -84,8 +86,12 @@ def _object(settings: SalesforceSettings, rest: Rest) -> Iterator[Finding]:
     wanted = settings.write_back
     if wanted.learner_field is not None:
         kinds = _kinds_of_learner(settings, fields_of(described))
-        yield from (_in_learner(rest, kind, wanted.learner_field) for kind in kinds)
-    for name in filter(None, (wanted.certificate_field, wanted.url_field)):
+        for kind in kinds:
+            yield from may_write(rest, kind, "updateable", wanted.learner_field)
+    written = [name for name in (wanted.certificate_field, wanted.url_field) if name]
+    if written:
+        yield from refused(settings.object, described, "updateable")
+    for name in written:
         yield writable(settings.object, fields_of(described), name, "updateable")
 
 
@@ -115,13 +121,6 @@ def _kinds_of_learner(settings: SalesforceSettings, fields: Mapping[str, JsonObj
     return [kind for kind in to if isinstance(kind, str)] if isinstance(to, list) else []
 
 
-def _in_learner(rest: Rest, kind: str, name: str) -> Finding:
-    try:
-        return writable(kind, fields_of(rest.get(f"/sobjects/{kind}/describe")), name, "updateable")
-    except BridgeError as error:
-        return Finding("error", f"{kind}: {error}")
-
-
 def _task(settings: SalesforceSettings, rest: Rest) -> Iterator[Finding]:
     try:
         described = rest.get("/sobjects/Task/describe")
@@ -133,6 +132,8 @@ def _task(settings: SalesforceSettings, rest: Rest) -> Iterator[Finding]:
     fields, key = fields_of(described), settings.write_back.task_key_field
     if key is not None:
         yield writable("Task", fields, key, "externalId")
+        if key.lower() in fields:
+            yield writable("Task", fields, key, "createable")
     labels = [str(one.get("value")) for one in sections(fields.get("status", {}).get("picklistValues"))]
     if labels and settings.write_back.task_status not in labels:
         known = ", ".join(labels[:_LISTED])

@@ -11,8 +11,8 @@ _RIGHTS: Final = "The integration user may not do this: compare its permission s
 # https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/errorcodes.htm
 PERMANENT: Final = MappingProxyType(
     {
-        "INVALID_FIELD": "Salesforce has no such field, or the integration user may not see it (field-level security). "
-        "Compare the API names in the configuration with Setup, Object Manager.",
+        "INVALID_FIELD": "Salesforce has no such field, or the integration user may not see it: give it Read "
+        "Access in the permission set (field-level security). Compare the API names with Setup, Object Manager.",
         "INVALID_FIELD_FOR_INSERT_UPDATE": "The integration user may not write this field: give it Edit Access in the "
         "permission set (field-level security). Formula fields cannot be written at all.",
         "INVALID_TYPE": "Salesforce has no such object, or the integration user may not see it. Compare `object` with "

@@ -23,7 +23,7 @@ def attach(step: Step, certificate: Certificate, memo: Memo, rest: Rest) -> Rece
     """
     place, title = step.target["place"], _title(certificate)
     if certificate.state != "issued":
-        return Receipt(f"Nothing to attach: the certificate is {certificate.state}", confirmed=True)
+        return Receipt(f"Nothing to attach: the certificate is {certificate.state}", confirmed=False)
     found = _find(place, title, rest)
     if found is None and memo.get(title) is None:
         memo.save(title, rest.create("ContentVersion", _fields(step, place, title, certificate)))

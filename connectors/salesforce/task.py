@@ -12,7 +12,7 @@ from bridge.core.errors import TemporaryError
 from bridge.core.models import Certificate, JsonObject
 from bridge.core.text import one_line
 from connectors.salesforce import ids, soql
-from connectors.salesforce.composite import Part, PartAnswer, query_path
+from connectors.salesforce.composite import Part, PartAnswer, query_all_path
 from connectors.salesforce.fields import WriteBack
 from connectors.salesforce.rest import created_id
 
@@ -41,25 +41,29 @@ class Task:
         else:
             conditions = [f"{name} = {soql.quoted(value)}" for name, value in self.place.items()]
             conditions.append(f"Subject LIKE {soql.starting_with(self.mark)}")
-        query = soql.query(["Id", "Subject"], "Task", *conditions, tail="LIMIT 2")
-        return Part(self.PART, "GET", query_path(query))
+        query = soql.query(["Id", "Subject"], "Task", *conditions, "IsDeleted = false", tail="LIMIT 2")
+        # A year later Salesforce archives it, and an ordinary query leaves it out.
+        return Part(self.PART, "GET", query_all_path(query))
 
-    def missing(self, found: Sequence[JsonObject], memo: Memo) -> list[Part]:
-        """Returns the call that makes it, or none where it is there. Raises TemporaryError for one that hides."""
+    def missing(self, found: Sequence[JsonObject], memo: Memo) -> Part | None:
+        """Returns the call that makes it, None where it is there. Raises TemporaryError for one that hides."""
         if found:
-            return []
-        made = memo.get(self._memo)
-        if made is not None:
-            raise TemporaryError(
-                f"Salesforce took task {made}, but does not show it. Usual cause: somebody deleted it, or the "
-                "integration user may not see it.",
-                code="not_confirmed",
-            )
+            return None
+        if memo.get(self._memo) is not None:
+            raise self.hides(memo)
         body = {**self.fields, **self.place}
         if self.key_field is None:
-            return [Part(self.PART, "POST", "/sobjects/Task", body)]
+            return Part(self.PART, "POST", "/sobjects/Task", body)
         # The key stands in the address and must not stand in the body as well.
-        return [Part(self.PART, "PATCH", f"/sobjects/Task/{self.key_field}/{self.key}", body)]
+        return Part(self.PART, "PATCH", f"/sobjects/Task/{self.key_field}/{self.key}", body)
+
+    def hides(self, memo: Memo) -> TemporaryError:
+        """Returns the error for a task that was made and is not shown."""
+        return TemporaryError(
+            f"Salesforce took task {memo.get(self._memo) or self.key}, but does not show it. Usual cause: somebody "
+            "deleted it, or the integration user may not see it.",
+            code="not_confirmed",
+        )
 
     def remember(self, answer: PartAnswer, memo: Memo) -> None:
         """Keeps the id of what was made; an upsert that found it there answers without a body."""

@@ -6,12 +6,13 @@ import uuid
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from scripted_api import Answer, KeptMemo, ScriptedApi, certificate
 from test_hubspot_connector import SETTINGS, batch, change, contact, enriched, hubspot
 
-from bridge.core.certificate_id import grouped
+from bridge.core.certificate_id import grouped, new
 from bridge.core.connector import ApiResponse, Receipt, Step
-from bridge.core.errors import PermanentError, TemporaryError
+from bridge.core.errors import HeldError, PermanentError, TemporaryError
 from bridge.core.models import Certificate, SourceEvent
 
 NUMBER = grouped(certificate().id)
@@ -32,7 +33,8 @@ def steps(state: str = "issued", **back: Any) -> dict[str, Step]:
 
 
 def shown(number: str = "70000000101", **properties: Any) -> tuple[str, Answer]:
-    return f"GET {CONTACT}", Answer(contact(number, **properties))
+    """Returns the contact as HubSpot shows it: an empty property is null."""
+    return f"GET {CONTACT}", Answer(contact(number, **{**dict.fromkeys(WRITTEN), **properties}))
 
 
 def write(
@@ -60,9 +62,26 @@ def test_everything_can_be_switched_off_or_on() -> None:
     assert list(steps(event="pe50100100_certificate_issued")) == ["contact_property", "note", "custom_event"]
 
 
-def test_a_course_may_have_a_property_of_its_own() -> None:
+def test_a_course_may_have_a_property_of_its_own_and_link_and_day_are_then_a_place_that_all_courses_share() -> None:
     planned = steps(property_by_course={"Fire Safety": "fire_certificate"})
-    assert planned["contact_property"].target["property"] == "fire_certificate"
+    assert dict(planned["contact_property"].target) == {"contact": "70000000101", "property": "fire_certificate"}
+    shared = {"url_property": "certificate_url", "issued_property": "certificate_issued_at"}
+    assert dict(planned["contact_link"].target) == {"contact": "70000000101", **shared}
+    assert planned["contact_property"].latest
+    assert planned["contact_link"].latest
+    assert steps(property_by_course={"Forklift": "x"})["contact_link"].target == planned["contact_link"].target
+
+
+@pytest.mark.parametrize(
+    "back",
+    [
+        {"certificate_property": None, "url_property": None, "issued_property": "day"},
+        {"property_by_course": {"a": "x"}, "url_property": None, "issued_property": "day"},
+    ],
+)
+def test_a_day_alone_would_not_say_whose_it_is(back: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="issued_property needs url_property"):
+        hubspot(write_back=back)
 
 
 def test_an_erased_certificate_leaves_no_new_note() -> None:
@@ -109,10 +128,40 @@ def test_a_contact_that_is_gone_needs_attention_and_the_certificate_stays_valid(
 
 
 def test_case_19_a_renamed_property_fails_for_good_and_is_named() -> None:
-    told = {"message": 'Property "certificate_id" does not exist', "code": "PROPERTY_DOESNT_EXIST"}
-    refused = (f"PATCH {CONTACT}", Answer({"category": "VALIDATION_ERROR", "errors": [told]}, 400))
-    with pytest.raises(PermanentError, match='"certificate_id" does not exist'):
-        write(steps()["contact_property"], shown(), refused)
+    without = contact(**{name: None for name in WRITTEN if name != "certificate_id"})
+    unknown = ("GET /crm/v3/properties/contacts/certificate_id", Answer({"message": "no such property"}, 404))
+    with pytest.raises(PermanentError, match="no contact property with the internal name certificate_id") as told:
+        write(steps()["contact_property"], (f"GET {CONTACT}", Answer(without)), unknown)
+    assert told.value.stable_code == "no_property"
+
+
+@pytest.mark.parametrize("state", ["issued", "revoked"])
+@pytest.mark.parametrize("kind", ["sensitive", "highly_sensitive"])
+@pytest.mark.parametrize("value", ["REDACTED", None])
+def test_a_hidden_property_is_neither_written_nor_called_right(state: str, kind: str, value: str | None) -> None:
+    held = {name: None for name in WRITTEN if name != "certificate_url"} | ({"certificate_url": value} if value else {})
+    asked = ("GET /crm/v3/properties/contacts/certificate_url", Answer({"dataSensitivity": kind}))
+    with pytest.raises(HeldError, match=rf"crm\.objects\.contacts\.{kind}\.read") as told:
+        write(steps()["contact_property"], (f"GET {CONTACT}", Answer(contact(**held))), asked, state=state)
+    assert told.value.stable_code == "hidden"
+
+
+@pytest.mark.parametrize("name", ["certificate_id", "certificate_url"])
+def test_foreign_text_is_never_overwritten(name: str) -> None:
+    remark = shown(**{name: "HR remark: keep me"})
+    with pytest.raises(HeldError, match=f"The HubSpot property {name} holds") as told:
+        write(steps()["contact_property"], remark)
+    assert told.value.stable_code == "foreign_text"
+    receipt, _ = write(steps()["contact_property"], remark, state="revoked")
+    assert receipt.confirmed
+
+
+def test_a_day_that_stands_beside_no_number_is_somebody_elses() -> None:
+    with pytest.raises(HeldError, match="no certificate number stands beside it"):
+        write(steps()["contact_property"], shown(certificate_issued_at="2020-01-01"))
+    older = {"certificate_id": grouped(new()), "certificate_issued_at": "2020-01-01"}
+    _, api = write(steps()["contact_property"], shown(**older), PATCHED, shown(**WRITTEN))
+    assert api.asked[1].json == {"properties": WRITTEN}
 
 
 def test_a_value_that_does_not_stick_is_noticed() -> None:
@@ -124,7 +173,7 @@ def test_a_value_that_does_not_stick_is_noticed() -> None:
 def test_a_revoked_number_leaves_the_contact_and_another_one_stays(state: str) -> None:
     _, api = write(steps(state)["contact_property"], shown(**WRITTEN), PATCHED, shown(), state=state)
     assert api.asked[1].json == {"properties": dict.fromkeys(WRITTEN, "")}
-    another = {**WRITTEN, "certificate_id": "0000-0000-0000-00000"}
+    another = {**WRITTEN, "certificate_id": "0000-0000-0000-00000", "certificate_url": f"{URL[:-17]}{'0' * 17}"}
     write(steps(state)["contact_property"], shown(**another), state=state)
 
 
@@ -176,10 +225,12 @@ def test_case_20_a_note_that_was_taken_but_is_not_shown_is_not_written_again() -
         write(steps()["note"], shown(), notes(), memo=memo)
 
 
-def test_only_the_newest_hundred_notes_are_looked_at() -> None:
-    numbers = [str(number) for number in range(1, 151)]
+def test_the_newest_notes_are_looked_at_first_and_an_old_one_is_found_all_the_same() -> None:
+    numbers = [str(number) for number in range(150, 0, -1)]
     _, api = write(steps()["note"], shown(), notes(*reversed(numbers)), bodies(n150=OURS))
-    assert [one["id"] for one in api.asked[2].json["inputs"]] == numbers[50:]
+    assert [one["id"] for one in api.asked[2].json["inputs"]] == numbers[:100]
+    _, api = write(steps()["note"], shown(), notes(*numbers), bodies(n149="A call"), bodies(n3=OURS))
+    assert [one["id"] for one in api.asked[3].json["inputs"]] == numbers[100:]
 
 
 def test_case_24_what_people_wrote_is_escaped() -> None:
@@ -330,6 +381,35 @@ def test_doctor_says_where_no_property_tells_of_a_completion() -> None:
     found = findings(Account(Answer({"hubId": 50100100, "scopes": SCOPES}), *ALL), completed_property=None)
     assert [message for message, level in found.items() if level == "warning"] == [
         "Neither completed_property nor courses is set: only workflow webhooks bring completions."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "scopes", "missing"),
+    [
+        ("sensitive", [], ["sensitive.read", "sensitive.write"]),
+        ("sensitive", ["sensitive.read.v2"], ["sensitive.write"]),
+        ("highly_sensitive", [], ["highly_sensitive.read", "highly_sensitive.write"]),
+        ("sensitive", ["sensitive.read", "sensitive.write"], []),
+        ("non_sensitive", [], []),
+    ],
+)
+def test_doctor_names_the_scopes_without_which_a_property_is_hidden(
+    kind: str, scopes: list[str], missing: list[str]
+) -> None:
+    given = [*SCOPES, *(f"crm.objects.contacts.{scope}" for scope in scopes)]
+    account = Account(Answer({"hubId": 50100100, "scopes": given}), *ALL, certificate_url={"dataSensitivity": kind})
+    errors = [message for message, level in findings(account).items() if level == "error"]
+    assert [f"crm.objects.contacts.{scope}." in told for told, scope in zip(errors, missing, strict=True)] == [
+        True for _ in missing
+    ]
+
+
+def test_doctor_names_a_property_that_hubspot_itself_fills() -> None:
+    fixed = {"modificationMetadata": {"readOnlyValue": True}}
+    account = Account(Answer({"hubId": 50100100, "scopes": SCOPES}), *ALL, certificate_id=fixed)
+    assert [level for told, level in findings(account).items() if "certificate_id cannot be written" in told] == [
+        "error"
     ]
 
 

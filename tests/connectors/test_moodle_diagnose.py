@@ -122,6 +122,29 @@ def test_the_report_is_read_and_its_zone_compared_with_what_moodle_stored() -> N
     assert "another zone than UTC" in told
 
 
+UPDATE = "core_user_update_users"
+WRITES = {"write_back": {"note": False, "profile_field": "certificateid", "profile_list": "certificates"}}
+FIELDS = site_with(*(name for one in (*rights.ALWAYS, rights.PROFILE) for name in one.functions))
+
+
+def test_the_rights_to_write_a_field_are_tried_on_a_user_that_does_not_exist() -> None:
+    seen = (USERS, answer("wb-profile-field-readback"))
+    found = diagnosed(
+        FIELDS, COURSE, PEOPLE, seen, (UPDATE, answer("wb-profile-unknown-user")), COURSES, DONE, **WRITES
+    )
+    assert {finding.level for finding in found} == {"ok"}
+    said = " ".join(finding.message for finding in found)
+    assert "The profile field certificateid is there and can be seen." in said
+    assert "Whether there is a profile field certificates shows when it is first written" in said
+
+
+def test_a_field_that_may_not_be_written_or_seen_names_the_capability() -> None:
+    refused = Answer({"exception": "x", "errorcode": "nopermissions", "message": "Sorry"})
+    hidden = (USERS, Answer([{"id": 3, "email": "a@example.invalid"}]))
+    told = troubles(FIELDS, COURSE, PEOPLE, hidden, (UPDATE, refused), COURSES, DONE, **WRITES)
+    assert ["moodle/user:update" in told[0], "moodle/user:viewalldetails" in told[1], len(told)] == [True, True, 2]
+
+
 def test_a_report_in_utc_is_fine() -> None:
     text = captured("rb-retrieve")["response"]["body_raw"].replace("2:24 PM", "1:24 PM")
     report = (RETRIEVE, Answer(text.encode()))

@@ -357,6 +357,14 @@ def test_case_28_empty_answers_about_every_learner_are_a_missing_permission() ->
     assert events(polled(*course(3), nothing, courses=["2"])) == []
 
 
+def test_courses_whose_settings_are_hidden_are_not_courses_without_completion() -> None:
+    names = Answer({"courses": [{"id": 1, "fullname": "Site"}, {"id": 2, "fullname": "Fire"}]})
+    with pytest.raises(PermanentError, match=r"no more than the names of its 1 courses.*moodle/course:view"):
+        polled((COURSES, names), courses="all")
+    without = Answer({"courses": [{"id": 2, "fullname": "Fire", "enablecompletion": 0}]})
+    assert events(polled((COURSES, without), courses="all")) == []
+
+
 def test_case_28_courses_in_which_moodle_shows_nobody_are_a_missing_permission() -> None:
     with pytest.raises(PermanentError, match=r"no participant in any of 1 courses.*moodle/user:viewdetails"):
         polled(*course(), courses=["2"])

@@ -10,11 +10,12 @@ import pytest
 from moodle_captures import USERS, answer, moodle, parsed
 from scripted_api import Answer, KeptMemo, ScriptedApi, certificate
 
-from bridge.core.certificate_id import grouped
+from bridge.core.certificate_id import grouped, new
 from bridge.core.connector import Receipt
-from bridge.core.errors import PermanentError, TemporaryError
+from bridge.core.errors import HeldError, PermanentError, TemporaryError
 
 NUMBER = grouped(certificate().id)
+OLDER = grouped(new())
 GET_NOTES, CREATE_NOTES, UPDATE_USERS = (
     "core_notes_get_course_notes",
     "core_notes_create_notes",
@@ -28,9 +29,14 @@ def note(text: str, number: int = 17) -> tuple[str, Answer]:
     return GET_NOTES, Answer({"coursenotes": [{"id": number, "content": text}], "warnings": []})
 
 
+def shown(value: str | None, name: str = "certificateid", *, sees_all: bool = True, **more: Any) -> tuple[str, Answer]:
+    """Returns a user's record: how they sign in is shown with the capability that shows every profile field."""
+    fields = {} if value is None else {"customfields": [{"shortname": name, "value": value}]}
+    return USERS, Answer([{"id": 3, **fields, **({"auth": "manual"} if sees_all else {}), **more}])
+
+
 def profile(value: str | None) -> tuple[str, Answer]:
-    fields = [] if value is None else [{"shortname": "certificateid", "value": value}]
-    return USERS, Answer([{"id": 3, "customfields": fields}])
+    return shown(value)
 
 
 def write(step: str, *script: tuple[str, Answer], state: str = "issued", memo: KeptMemo | None = None) -> ScriptedApi:
@@ -83,6 +89,12 @@ def test_a_note_that_moodle_took_but_does_not_show_is_never_made_twice() -> None
         write("note", NO_NOTES, memo=memo)
 
 
+@pytest.mark.parametrize("odd", [{}, [], {"warnings": []}], ids=str)
+def test_an_answer_that_does_not_list_the_notes_is_not_a_list_of_none(odd: object) -> None:
+    with pytest.raises(TemporaryError, match="did not say which notes"):
+        write("note", (GET_NOTES, Answer(odd)))
+
+
 def test_a_revoked_certificate_gets_a_note_of_its_own() -> None:
     made = (CREATE_NOTES, Answer([{"noteid": 18}]))
     first, second = f"Certificate {NUMBER} issued: x", f"Certificate {NUMBER} revoked: x"
@@ -127,12 +139,46 @@ def test_case_24_an_unknown_profile_field_is_noticed_although_moodle_reports_suc
 
 def test_case_24_a_value_that_moodle_cut_is_noticed() -> None:
     with pytest.raises(PermanentError, match="cut it"):
-        write("profile_field", profile("old"), NO_WARNING, profile(NUMBER[:10]))
+        write("profile_field", profile(OLDER), NO_WARNING, profile(NUMBER[:10]), NO_WARNING)
 
 
 def test_case_24_a_value_that_moodle_did_not_take_is_noticed() -> None:
     with pytest.raises(PermanentError, match="kept something else"):
-        write("profile_field", profile("old"), NO_WARNING, profile("old"))
+        write("profile_field", profile(OLDER), NO_WARNING, profile(OLDER), NO_WARNING)
+
+
+def test_what_moodle_made_of_a_value_does_not_stay_where_the_earlier_one_stood() -> None:
+    connector = moodle()
+    planned = {step.name: step for step in connector.write_back_steps(certificate(), parsed())}
+    script = (profile(OLDER), NO_WARNING, profile(NUMBER[:10]), NO_WARNING)
+    api = ScriptedApi(connector, *script)
+    with pytest.raises(PermanentError, match="put back"):
+        connector.write_back(planned["profile_field"], certificate(), KeptMemo(), api)
+    assert api.asked[-1].form["users[0][customfields][0][value]"] == OLDER
+    assert api.done
+
+
+@pytest.mark.parametrize("state", ["issued", "revoked"])
+def test_a_field_that_may_be_hidden_is_neither_written_nor_called_right(state: str) -> None:
+    with pytest.raises(HeldError, match="moodle/user:viewalldetails") as told:
+        write("profile_field", shown(None, sees_all=False), state=state)
+    assert told.value.stable_code == "hidden"
+    # Seen through a course, the capability may hold there only: profile fields stay hidden.
+    with pytest.raises(HeldError, match="moodle/user:viewalldetails"):
+        write("profile_field", shown(None, roles=[]), state=state)
+
+
+def test_a_field_that_was_seen_needs_no_further_right() -> None:
+    write("profile_field", shown(OLDER, sees_all=False), NO_WARNING, shown(NUMBER, sees_all=False))
+    write("profile_field", shown(NUMBER, sees_all=False), NO_WARNING, shown(None, sees_all=False), state="revoked")
+
+
+@pytest.mark.parametrize("text", ["HR remark: keep me", "0", "old"])
+def test_foreign_text_in_a_profile_field_is_never_written_over(text: str) -> None:
+    with pytest.raises(HeldError, match="not overwritten") as told:
+        write("profile_field", profile(text))
+    assert told.value.stable_code == "foreign_text"
+    write("profile_field", profile(text), state="revoked")
 
 
 def test_a_user_that_cannot_be_changed_is_named() -> None:
@@ -169,9 +215,9 @@ def carried(
     return receipt, api
 
 
-def listed(value: object) -> tuple[str, Answer]:
+def listed(value: object, *, sees_all: bool = True) -> tuple[str, Answer]:
     text = value if isinstance(value, str) else json.dumps(value)
-    return USERS, Answer([{"id": 3, "customfields": [{"shortname": "certificates", "value": text}]}])
+    return shown(text or None, "certificates", sees_all=sees_all)
 
 
 LIST = {"profile_list": "certificates"}
@@ -203,15 +249,38 @@ def test_a_revoked_certificate_leaves_the_list(state: str) -> None:
     assert api.asked[1].form["users[0][customfields][0][value]"] == ""
 
 
-@pytest.mark.parametrize("text", ["<p>my notes</p>", "{}", "[1]", "[", "null"])
+@pytest.mark.parametrize(
+    "text", ["<p>my notes</p>", "{}", "[1]", "[", "null", f"HR remark: keep me {json.dumps([OTHER])}"]
+)
 def test_a_field_that_holds_something_else_is_never_written_over(text: str) -> None:
-    with pytest.raises(PermanentError, match="holds something else"):
+    with pytest.raises(HeldError, match="holds something else") as told:
         carried(LIST, listed(text))
+    assert told.value.stable_code == "foreign_text"
+    receipt, _ = carried(LIST, listed(text), state="revoked")
+    assert "holds nothing of this certificate" in receipt.summary
+
+
+def test_a_revoked_certificate_between_foreign_text_is_for_a_person_to_take_out() -> None:
+    with pytest.raises(HeldError, match="holds something else"):
+        carried(LIST, listed(f"HR remark: keep me {json.dumps([ENTRY])}"), state="revoked")
+
+
+@pytest.mark.parametrize("state", ["issued", "revoked"])
+def test_a_list_that_may_be_hidden_is_neither_written_nor_called_right(state: str) -> None:
+    with pytest.raises(HeldError, match="moodle/user:viewalldetails"):
+        carried(LIST, listed("", sees_all=False), state=state)
+    carried(LIST, listed([OTHER], sees_all=False), NO_WARNING, listed([OTHER, ENTRY], sees_all=False))
+
+
+def test_the_list_is_in_the_order_of_the_days_whatever_arrived_first() -> None:
+    later = {**OTHER, "on": "2027-01-01"}
+    _, api = carried(LIST, listed([OTHER, later]), NO_WARNING, listed([OTHER, ENTRY, later]))
+    assert json.loads(api.asked[1].form["users[0][customfields][0][value]"]) == [OTHER, ENTRY, later]
 
 
 def test_case_24_a_list_that_moodle_cut_is_noticed() -> None:
     with pytest.raises(PermanentError, match="text area for the list"):
-        carried(LIST, listed([OTHER]), NO_WARNING, listed(json.dumps([OTHER, ENTRY])[:40]))
+        carried(LIST, listed([OTHER]), NO_WARNING, listed(json.dumps([OTHER, ENTRY])[:40]), NO_WARNING)
 
 
 # -- an activity that is ticked --------------------------------------------------------------------------
@@ -249,12 +318,12 @@ SITE = (INFO, answer("site-info"))
 def test_a_message_is_sent_once_with_number_and_link() -> None:
     memo = KeptMemo()
     receipt, api = carried(TELL, SITE, (MESSAGE, answer("wb-message")), memo=memo)
-    assert receipt.confirmed
+    assert not receipt.confirmed  # Moodle offers nothing to read it back with
     sent = api.asked[1].form
     assert sent["messages[0][touserid]"] == "3"
     assert sent["messages[0][text]"] == f"Your certificate {NUMBER} is ready: {certificate().url}"
     receipt, api = carried(TELL, memo=memo)
-    assert receipt.confirmed
+    assert "Moodle message" in receipt.summary
     assert api.asked == []
 
 

@@ -624,12 +624,12 @@ def diagnosed(*script: tuple[str, Answer], **changes: Any) -> dict[str, str]:
 
 
 def described(*fields: object, **more: Any) -> Answer:
-    return Answer({"fields": list(fields), "createable": True, **more})
+    return Answer({"fields": list(fields), "createable": True, "updateable": True, **more})
 
 
 def test_the_doctor_tries_the_login_each_field_and_the_task() -> None:
     number = {"name": "certificate_id__c", "updateable": True}
-    key = {"name": "Certificate_Key__c", "externalId": True}
+    key = {"name": "Certificate_Key__c", "externalId": True, "createable": True}
     findings = diagnosed(
         (LIMITS, Answer({}, 200, {"sforce-limit-info": "api-usage=18/15000"})),
         OURS,
@@ -643,6 +643,7 @@ def test_the_doctor_tries_the_login_each_field_and_the_task() -> None:
         "Course_Completion__c and all fields of `fields` can be read.": "ok",
         "Course_Completion__c.Certificate_Id__c is there and can be written.": "ok",
         "Task.Certificate_Key__c is there and is unique.": "ok",
+        "Task.Certificate_Key__c is there and can be written.": "ok",
     }
 
 
@@ -650,17 +651,18 @@ def test_the_doctor_names_everything_that_is_missing() -> None:
     findings = diagnosed(
         (LIMITS, Answer({}, 200, {"sforce-limit-info": "api-usage=14000/15000 (x)"})),
         OURS,
-        (DESCRIBE, described({"name": "Certificate_Id__c", "updateable": False})),
+        (DESCRIBE, described({"name": "Certificate_Id__c", "updateable": False}, updateable=False)),
         (QUERY, page()),
         (DESCRIBE_TASK, described({"name": "Status", "picklistValues": [{"value": "Erledigt"}]}, createable=False)),
     )
     wrong = [message for message, level in findings.items() if level != "ok"]
-    assert len(wrong) == 5
+    assert len(wrong) == 6
     assert "14000 of 15000" in wrong[0]
-    assert "may not be changed" in wrong[1]
-    assert "may not create tasks" in wrong[2]
-    assert "no field Certificate_Key__c" in wrong[3]
-    assert "Erledigt" in wrong[4]
+    assert "may not edit Course_Completion__c: give it Edit" in wrong[1]
+    assert "give it Edit Access" in wrong[2]
+    assert "may not create tasks" in wrong[3]
+    assert "no field Certificate_Key__c" in wrong[4]
+    assert "Erledigt" in wrong[5]
 
 
 def test_the_doctor_goes_no_further_than_a_login_that_fails() -> None:

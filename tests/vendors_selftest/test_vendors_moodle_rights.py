@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 from vendors_selftest.moodle_calls import TOKEN, call
@@ -48,6 +49,13 @@ def moodle() -> Iterator[MoodleStandIn]:
         ("moodle/grade:viewall", ("gradereport_overview_get_course_grades", {"userid": "3"}), "nopermissions"),
         ("moodle/reportbuilder:viewall", ("core_reportbuilder_retrieve_report", {"reportid": "1"}), "errorreportview"),
         ("moodle/notes:manage", NOTE, "nopermissions"),
+        ("moodle/notes:view", ("core_notes_get_course_notes", {"courseid": "2", "userid": "3"}), "nopermissions"),
+        (
+            "gradereport/user:view",
+            ("gradereport_user_get_grade_items", {"courseid": "5", "userid": "3"}),
+            "nopermissions",
+        ),
+        ("moodle/user:update", ("core_user_update_users", {"users[0][id]": "0"}), "nopermissions"),
         ("moodle/course:overridecompletion", OVERRIDE, "nopermissions"),
     ],
 )
@@ -79,6 +87,28 @@ def test_without_viewuseridentity_the_address_is_missing_rather_than_empty(moodl
     assert not {"email", "idnumber"} & set(user)
     by_address = {"field": "email", "values[0]": "jose.obrien@example.invalid"}
     assert call(moodle, "core_user_get_users_by_field", **by_address) == []
+
+
+@pytest.mark.parametrize(("visible", "shown"), [("everyone", True), ("user", False), ("nobody", False)])
+def test_without_viewalldetails_a_hidden_profile_field_looks_like_an_empty_one(
+    moodle: MoodleStandIn, visible: Literal["everyone", "user", "nobody"], shown: bool
+) -> None:
+    moodle.site.profile_fields["certificateid"].visible = visible
+    (empty,) = call(moodle, "core_user_get_users_by_field", **LEARNER)
+    moodle.site.users[3].profile["certificateid"] = "x"
+    (seen,) = call(moodle, "core_user_get_users_by_field", **LEARNER)
+    assert ("customfields" in empty, "customfields" in seen) == (False, True)
+    moodle.settings.lacks.add("moodle/user:viewalldetails")
+    (user,) = call(moodle, "core_user_get_users_by_field", **LEARNER)
+    assert ("customfields" in user) == shown
+    assert not {"auth", "confirmed", "lang", "theme", "timezone", "mailformat"} & set(user)
+
+
+def test_only_what_is_granted_is_allowed_where_that_is_said(moodle: MoodleStandIn) -> None:
+    moodle.settings.granted = {"webservice/rest:use"}
+    assert call(moodle, "core_user_get_users_by_field", **LEARNER) == []
+    moodle.settings.granted = {"moodle/user:viewdetails"}
+    assert call(moodle, "core_user_get_users_by_field", **LEARNER)["errorcode"] == "accessexception"
 
 
 def test_without_viewparticipants_a_learner_has_no_courses(moodle: MoodleStandIn) -> None:

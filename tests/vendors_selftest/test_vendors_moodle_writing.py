@@ -61,6 +61,7 @@ def test_a_profile_field_is_written_cut_and_read_back(moodle: MoodleStandIn) -> 
 def test_a_field_may_be_writable_but_not_readable(moodle: MoodleStandIn) -> None:
     first = "users[0][customfields][0]"
     fields = {"users[0][id]": "3", f"{first}[type]": "certhidden", f"{first}[value]": "x"}
+    moodle.settings.lacks.add("moodle/user:viewalldetails")
     assert call(moodle, "core_user_update_users", **fields) == {"warnings": []}
     assert "customfields" not in call(moodle, "core_user_get_users_by_field", field="id", **{"values[0]": "3"})[0]
 

@@ -13,7 +13,8 @@ from bridge.demo.vendors.moodle_shapes import Writer
 from bridge.demo.vendors.moodle_site import ADMIN, Course, Site, User
 
 _IDENTITY: Final = ("email", "idnumber")
-_ALL_DETAILS: Final = ("username", "auth", "confirmed")
+_SEES_ALL: Final = "moodle/user:viewalldetails"
+_ALL_DETAILS: Final = ("username", "auth", "confirmed", "lang", "theme", "timezone", "mailformat")
 _OPTIONS: Final = frozenset(
     {
         *("onlyactive", "onlysuspended", "userfields", "limitfrom", "limitnumber", "sortby", "sortdirection"),
@@ -28,6 +29,8 @@ class Settings:
 
     rights: bool = True
     """False: the account may call web services and nothing else, as in the captures named min-*."""
+    granted: set[str] | None = None
+    """The only capabilities that the account has; None: all of them."""
     lacks: set[str] = field(default_factory=set)
     """Capabilities that the account does not have, like "moodle/user:viewdetails"; most of them fail silently."""
     notes: bool = True
@@ -57,7 +60,8 @@ class Settings:
 
     def may(self, capability: str) -> bool:
         """Tells whether the service account has a capability."""
-        return self.rights and capability not in self.lacks
+        given = self.granted is None or capability in self.granted
+        return self.rights and given and capability not in self.lacks
 
 
 def moodle_error(kind: str, code: str, message: str, *, our_fault: bool = False) -> MoodleError:
@@ -218,8 +222,23 @@ class Reading:
         hidden: list[str] = []
         if found["id"] != self.settings.account:
             hidden += () if self.settings.may("moodle/site:viewuseridentity") else _IDENTITY
-            hidden += () if self.settings.may("moodle/user:viewalldetails") else _ALL_DETAILS
+            hidden += () if self.settings.may(_SEES_ALL) else _ALL_DETAILS
+            found = self._visible_fields(found)
         return {key: value for key, value in found.items() if key not in hidden}
+
+    def _visible_fields(self, found: dict[str, Any]) -> dict[str, Any]:
+        """Leaves out the profile fields that the account may not see: they look like empty ones.
+
+        As `is_visible` in Moodle's user/profile/lib.php has it.
+        """
+        definitions, everything = self.site.profile_fields, self.settings.may(_SEES_ALL)
+        fields = [
+            field
+            for field in found.get("customfields", ())
+            if everything or definitions[field["shortname"]].visible == "everyone"
+        ]
+        others = {key: value for key, value in found.items() if key != "customfields"}
+        return {**found, "customfields": fields} if fields else others
 
     def _participants(self, courseid: int, options: dict[str, str]) -> list[User]:
         wanted = {option for option in ("onlyactive", "onlysuspended") if options.get(option) == "1"}

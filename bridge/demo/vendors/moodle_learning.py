@@ -37,6 +37,7 @@ class Learning(Reading):
     def grade_items(self, asked: dict[str, Any], writer: Writer) -> object:
         course = self._course(asked["courseid"])
         self._enter_course()
+        self._want("gradereport/user:view", "View your own grade report")
         self._want("moodle/grade:viewall", "View grades of other users")
         users: Iterable[User]
         if asked["userid"]:

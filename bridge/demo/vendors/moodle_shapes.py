@@ -202,7 +202,7 @@ class Writer:
         found = []
         for shortname, value in user.profile.items():
             definition = self._site.profile_fields[shortname]
-            if definition.readable and value:
+            if value:
                 entry = {"type": definition.datatype, "value": value}
                 if display:
                     entry["displayvalue"] = value

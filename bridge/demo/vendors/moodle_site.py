@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 GUEST: Final = 1
 ADMIN: Final = 2
@@ -125,8 +125,8 @@ class ProfileField:
     shortname: str
     name: str
     datatype: str = "text"
-    readable: bool = True
-    """False: the service account may write it, but not read it back."""
+    visible: Literal["everyone", "user", "nobody"] = "user"
+    """Who sees it without moodle/user:viewalldetails; everybody may write it who may change users."""
 
 
 def activity(cmid: int, name: str, root: str, at: int | None = None) -> Criterion:
@@ -240,7 +240,7 @@ class Site:
             User(8, "susp1", "Sue", "Suspended", "sue@example.invalid"),
             ProfileField("certificateid", "Certificate ID"),
             ProfileField("certificates", "Certificates", "textarea"),
-            ProfileField("certhidden", "Hidden certificate", readable=False),
+            ProfileField("certhidden", "Hidden certificate", visible="nobody"),
         )
         basics = '<span lang="en" class="multilang">Basics</span><span lang="fr" class="multilang">Bases</span>'
         self.add(

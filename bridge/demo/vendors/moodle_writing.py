@@ -62,6 +62,7 @@ class Functions(Learning):
         if asked["courseid"]:
             self._course(asked["courseid"])
         self._enter_course()
+        self._want("moodle/notes:view", "View notes")
         found: dict[str, list[dict[str, Any]]] = {"site": [], "public": [], "draft": []}
         for note in sorted(self.site.notes.values(), key=lambda note: -note.id):
             if note.userid == asked["userid"] and (note.publishstate == "site" or note.courseid == asked["courseid"]):

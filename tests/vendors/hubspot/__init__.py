@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Literal
 
 from vendors.hubspot.account import Account
 from vendors.hubspot.answers import bad_request, error, rate_limited
@@ -20,6 +20,7 @@ from vendors.hubspot.deals import Deals
 from vendors.hubspot.notes import Notes
 from vendors.hubspot.objects import Route
 from vendors.hubspot.portal import Portal
+from vendors.hubspot.values import Property
 from vendors.reading import raw_path, refusing, unescaped
 
 from bridge.demo.vendors.stand_in import Answer, Call, RefusalError, StandIn
@@ -55,6 +56,11 @@ class HubSpotStandIn(StandIn):
             "crm.objects.deals.read",
             "analytics.behavioral_events.send",
         }
+        self.sensitive_answers: Literal["forbidden", "left_out", "redacted"] = "forbidden"
+        """What is said of sensitive values without the scope for them. As documented, the request is forbidden; old
+        versions of the API leave them out, and webhooks call them REDACTED.
+        https://developers.hubspot.com/docs/api-reference/latest/crm/properties/sensitive-data
+        """
         self.portal = Portal(clock)
         self.search_lag = timedelta(0)
         """How long a change takes to be found."""
@@ -104,6 +110,16 @@ class HubSpotStandIn(StandIn):
             reason = "no credentials" if given is None else "wrong credentials"
             raise RefusalError(reason, error(401, _NO_CREDENTIALS, "INVALID_AUTHENTICATION"))
 
+    def sees(self, definition: Property, act: Literal["read", "write"] = "read") -> bool:
+        """Tells whether the token has the scope for a property's sensitive data, if it holds any."""
+        return definition.sensitivity == "non_sensitive" or _scope(definition, act) in self.scopes
+
+    def check_sensitive(self, definitions: Iterable[Property], act: Literal["read", "write"]) -> None:
+        """Refuses a request that names a property whose values the token may not read or write."""
+        for one in definitions:
+            if not self.sees(one, act) and (act == "write" or self.sensitive_answers == "forbidden"):
+                self._allowed(_scope(one, act))
+
     def _allowed(self, scope: str | None) -> None:
         if scope is not None and scope not in self.scopes:
             answer = error(
@@ -145,3 +161,7 @@ class HubSpotStandIn(StandIn):
 def _drop(times: deque[datetime], until: datetime) -> None:
     while times and times[0] <= until:
         times.popleft()
+
+
+def _scope(definition: Property, act: str) -> str:
+    return f"crm.objects.contacts.{definition.sensitivity}.{act}"

@@ -152,6 +152,7 @@ def _described(one: Property) -> dict[str, Any]:
         "calculated": False,
         "externalOptions": False,
         "hasUniqueValue": one.unique,
+        "dataSensitivity": one.sensitivity,
         "hidden": False,
         "archived": False,
         "formField": not one.read_only,

@@ -57,6 +57,7 @@ class Contacts(Objects):
         found = self.looked_up(call, key, query)
         if found is None:
             return not_found()
+        self.stand_in.check_sensitive([self.definitions[name] for name in values if name in self.definitions], "write")
         if faults := [fault for name, value in values.items() if (fault := self._fault(name, value))]:
             raise RefusalError("; ".join(f"{name}: {message}" for name, _, message in faults), invalid_values(faults))
         self._not_taken(values.get("email"), found)

@@ -193,14 +193,24 @@ class Objects(ABC):
     def shown(self, record: Record, properties: Mapping[str, str], wanted: Sequence[str]) -> dict[str, Any]:
         """Returns a record: what was never set is null, what does not exist is silently absent."""
         names = [*self.shown_always, *(wanted or self.shown_by_default)]
+        known = [self.definitions[name] for name in dict.fromkeys(names) if name in self.definitions]
+        self.stand_in.check_sensitive(known, "read")
         return {
             "id": record.id,
-            "properties": {name: properties.get(name) for name in dict.fromkeys(names) if name in self.definitions},
+            "properties": {
+                one.name: self._value(one, properties)
+                for one in known
+                if self.stand_in.sees(one) or self.stand_in.sensitive_answers == "redacted"
+            },
             "createdAt": iso(record.created_at),
             "updatedAt": iso(record.updated_at),
             "archived": record.archived,
             "url": f"https://app.hubspot.com/contacts/{self.portal.id}/record/0-1/{record.id}",
         }
+
+    def _value(self, one: Property, properties: Mapping[str, str]) -> str | None:
+        value = properties.get(one.name)
+        return value if self.stand_in.sees(one) or not value else "REDACTED"
 
     def _query(self, call: Call, *known: str) -> dict[str, str]:
         with refusing(bad_request()):

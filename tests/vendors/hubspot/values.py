@@ -26,6 +26,8 @@ class Property:
     """Internal names of an enumeration."""
     unique: bool = False
     read_only: bool = False
+    sensitivity: str = "non_sensitive"
+    """Or sensitive, highly_sensitive: read and written with scopes of their own only."""
 
 
 class InvalidValueError(ValueError):

@@ -115,6 +115,9 @@ class Org:
 
     def update(self, kind: ObjectType, row: Row, body: Mapping[str, Any]) -> None:
         """Changes a record. Raises SalesforceError, and then nothing has changed."""
+        if not kind.updateable:
+            message = "insufficient access rights on object id"
+            raise SalesforceError("INSUFFICIENT_ACCESS_OR_READONLY", message, [])
         values = self._checked(kind, body, "updateable")
         emptied = [name for name, value in values.items() if value is None and kind.fields[name].required]
         if emptied:

@@ -140,7 +140,7 @@ class Rest:
 
     def _kind(self, name: str) -> ObjectType:
         found = self.org.types.get(name)
-        if found is None:
+        if found is None or found.hidden:
             raise SalesforceError("NOT_FOUND", "The requested resource does not exist", ours=True)
         return found
 

@@ -71,6 +71,8 @@ class ObjectType:
     createable: bool = True
     updateable: bool = True
     deletable: bool = True
+    hidden: bool = False
+    """Whether our user may not even read it; then it does not exist for us."""
 
     def field(self, name: str) -> Field | None:
         """Finds a field that our user may see, in any case of letters."""
@@ -177,6 +179,7 @@ _TASK: Final = (
     Field("ActivityDate", "date"),
     Field("Description", "textarea", 32_000),
     Field("Certificate_Key__c", length=80, external_id=True, unique=True),
+    _read_only("IsArchived", "boolean"),
 )
 _DOCUMENT: Final = (
     Field("Title", updateable=True),

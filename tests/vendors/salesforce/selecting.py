@@ -31,7 +31,7 @@ class Selecting:
         self._query = query
         self._version = version
         kind = {name.casefold(): one for name, one in org.types.items()}.get(query.source.casefold())
-        if kind is None:
+        if kind is None or kind.hidden:
             message = f"sObject type '{query.source}' is not supported. If you are attempting to use a custom object,"
             raise SalesforceError("INVALID_TYPE", f"{message} be sure to append the '__c' after the entity name.")
         self._kind = kind
@@ -46,7 +46,10 @@ class Selecting:
             self._field(path)
         self._restricted(query.where)
         test = self._test(query.where) if query.where is not None else lambda _: True
-        rows = [row for row in source if (deleted or not row["IsDeleted"]) and test(row)][::-1]
+        # Tasks are archived after a year; as deleted ones they are found by queryAll only.
+        rows = [row for row in source if (deleted or not (row["IsDeleted"] or row.get("IsArchived"))) and test(row)][
+            ::-1
+        ]
         for path, descends, last in reversed(query.order):
             self._sort(rows, path, descends, last)
         return rows if query.grouped else self._cut(rows)
@@ -116,7 +119,7 @@ class Selecting:
 
     def _relation(self, kind: ObjectType, name: str) -> tuple[Field, ObjectType]:
         found = kind.relation(name)
-        if found is None:
+        if found is None or self._org.types[found.references[0]].hidden:
             message = f"Didn't understand relationship '{name}' in field path."
             raise SalesforceError(
                 "INVALID_FIELD",
