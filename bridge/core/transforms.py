@@ -14,6 +14,7 @@ from jinja2 import Undefined
 
 from bridge.core import dates
 from bridge.core.choosing import default, find, first_of, lookup
+from bridge.core.domains import small_letters
 from bridge.core.text import MAX_TEXT, as_text, nfc, one_line, shown
 
 _T = TypeVar("_T")
@@ -311,8 +312,9 @@ def upper(value: object) -> str:
 
 
 def lower(value: object) -> str:
-    """Writes a text in small letters."""
-    return as_text(value).lower()
+    """Writes a text in small letters; in an address each by itself, since ς at the end would be another domain."""
+    text = as_text(value)
+    return small_letters(text) if "@" in text else text.lower()
 
 
 def trim(value: object) -> str:
