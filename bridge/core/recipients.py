@@ -7,6 +7,7 @@ import unicodedata
 from typing import Final
 
 from bridge.core.domains import ascii_domain, small_letters
+from bridge.core.doubts import about_name
 from bridge.core.text import one_line, shown
 
 MAX_NAME: Final = 200
@@ -33,7 +34,8 @@ def incomplete(name: str, email: str | None = None) -> str | None:
     """Says why a name looks incomplete, or None when it looks complete.
 
     Incomplete: empty, with digits, an @ or a web address, the part of the address before the @, one word (unless it is
-    written in Chinese, Japanese or Korean with at least two signs), initials only. Capitals alone are not a reason.
+    written in Chinese, Japanese or Korean with at least two signs), initials only, and whatever holds a name without
+    any rule: what stands for a missing one, or looks damaged. Capitals alone are not a reason.
     """
     words = name.split()
     if not words:
@@ -50,7 +52,7 @@ def incomplete(name: str, email: str | None = None) -> str | None:
         return "it is one word"
     if all(_letters(word) <= 1 for word in words):
         return "it has initials only"
-    return None
+    return "it stands for a missing one, or is damaged" if about_name(name) else None
 
 
 def _letters(word: str) -> int:
