@@ -37,8 +37,7 @@ asdf asdfg asdfgh asdfasdf qwer qwerty qwertz azerty foo bar foobar lorem ipsum 
 """
 """Words that are no name where nothing else stands beside them; next to a real one many are (Christopher Guest)."""
 
-PHRASES: Final = (
-    """
+PHRASES: Final = """
 not provided|not available|not applicable|not specified|not set|not given|not known|not found|not entered|not defined
 not recorded|not supplied|not disclosed|not stated|none given|none provided|no name|no value|no data|no surname
 your name|first name|last name|full name|given name|family name|middle name|name here|name missing|insert name
@@ -63,10 +62,7 @@ ime prezime|ime i prezime|bez imena|isim yok|ad soyad|adı soyadı
 без имени|нет имени|нет данных|не указано|не указан|не указана|имя фамилия|без імені|не вказано|ім я прізвище|тест тест
 χωρίς όνομα|όνομα επώνυμο|δεν έχει οριστεί
 名前 なし|名前なし|이름 없음|알 수 없음|غير معروف|بدون اسم|لا يوجد|ללא שם|לא ידוע|אין שם
-""".replace("\n", "|")
-    .strip("|")
-    .split("|")
-)
+"""
 """Several words that say so together, wherever they stand in the name."""
 
 
