@@ -35,12 +35,10 @@ class Doubt:
 
 def about_name(name: str) -> Doubt | None:
     """Returns what speaks against printing this name (as it came, before it was tidied), or None."""
-    # First the damage: an escaped name may also look like the leftover of a template.
-    if why := damage(name):
-        return Doubt("damaged_name", f"The name {shown(name)} looks damaged: {why}.")
     if why := no_name(name):
         return Doubt("placeholder_name", f"The name {shown(name)} stands for a missing one: {why}.")
-    return None
+    why = damage(name)
+    return Doubt("damaged_name", f"The name {shown(name)} looks damaged: {why}.") if why else None
 
 
 def about_title(title: str) -> Doubt | None:

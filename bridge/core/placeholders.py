@@ -12,6 +12,9 @@ _NEVER: Final = known(NEVER)
 _ALONE: Final = known(ALONE) | _NEVER
 _PHRASES: Final = known(PHRASES, "|")
 _LONGEST_PHRASE: Final = max(phrase.count(" ") for phrase in _PHRASES) + 1
+_NUMBERED: Final = (
+    known("guest gast invitado invité convidado ospite gość test tester testuser demo null none") | _NEVER
+)
 # Names in their own right (Na Li, Nan Zhang, Nil Yılmaz), so these count only where nothing else is there.
 _WHOLE: Final = frozenset({"na", "nan", "nil", "nan nan", "nil nil", "nat", "n n"})
 _WORD: Final = re.compile(r"[^\W_]+")
@@ -19,7 +22,10 @@ _EDGES: Final = " .,;:()\"'!-"
 _NOT_AVAILABLE: Final = re.compile(r"(?<!\w)n\s?/\s?[av](?!\w)", re.IGNORECASE)
 _SHORT: Final = re.compile(r"k\.\s?A\.|n\.v\.t\.|b\.d\.|n\.d\.|n\.a\.")
 _ERROR: Final = re.compile(r"(?<!\S)(?:#(?=\S*[^\W\d])[^\s#]{1,24}[!?]?|Err:\d{3})(?!\S)")
-_TEMPLATE: Final = re.compile(r"[\[\]{}|]|<(?![/!]?[A-Za-z])|\$[\w({]|%(?![0-9A-Fa-f]{2})|@@|^@\w|#\w+#")
+_TEMPLATE: Final = re.compile(
+    r"\{[^}]*\}*|\[[^\]]*\]*|[\]}]|\*?\|[^|]*\|?\*?|<no value>|<(?![/!]?[A-Za-z])[^>]*>?|\$[\w({]\w*"
+    r"|%(?![0-9A-Fa-f]{2})\w*%?|@@\w*|^@\w+|#\w+#"
+)
 _MASHED: Final = re.compile(r"([a-z])\1{2,}")
 _MACHINE_VALUE: Final = re.compile(
     r"undefined|null|nan|<no value>|\[object \w+\]|\{\{[^{}]*\}\}|\{%[^{}]*%\}|\{[\w.!$ ]+\}|\$\{[^{}]*\}|%\w+%|%[sd]"
@@ -47,8 +53,10 @@ def no_name(name: str) -> str | None:
     if found := _ERROR.search(text):
         return f"{found[0]} is the error of a cell in a spreadsheet"
     if found := _TEMPLATE.search(text):
-        where = "choose the field where it is sent, instead of typing it"
-        return f"it holds {found[0]}, as templates and forms have it where the name belongs ({where})"
+        return (
+            f"it holds {found[0][:40]}, as templates, forms and programs have it where the name belongs; in the step "
+            "that sends, choose the field from the list instead of typing it"
+        )
     said = _words_for_nothing(text) or _machine_word(text.split())
     if said is not None:
         return f'"{said}" is what programs and people write where a name is missing'
@@ -72,12 +80,13 @@ def no_title(text: str) -> bool:
 def _words_for_nothing(text: str) -> str | None:
     if found := _NOT_AVAILABLE.search(text) or _SHORT.fullmatch(text):
         return found[0]
-    # "Guest 17" and "user12" are a guest and a user.
-    words = [bare for word in _WORD.findall(text.casefold()) if (bare := word.rstrip("0123456789"))]
+    words = [plain for word in _WORD.findall(text.casefold()) if (plain := word.rstrip("0123456789"))]
     joined = " ".join(words)
     if joined in _WHOLE or (joined == "na na" and not text.istitle()):
         return text
-    if words and all(word in _ALONE or _MASHED.fullmatch(word) for word in words):
+    # "Guest 17" is a guest, but "Learner 17" is how some training is told who came.
+    alone = _NUMBERED if any(sign.isdigit() for sign in text) else _ALONE
+    if words and all(word in alone or _MASHED.fullmatch(word) for word in words):
         return text
     never = next((word for word in words if word in _NEVER), None)
     return never or _phrase(words)
