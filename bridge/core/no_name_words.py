@@ -41,7 +41,7 @@ PHRASES: Final = """
 not provided|not available|not applicable|not specified|not set|not given|not known|not found|not entered|not defined
 not recorded|not supplied|not disclosed|not stated|none given|none provided|no name|no value|no data|no surname
 your name|first name|last name|full name|given name|family name|middle name|name here|name missing|insert name
-enter name|google user|object object|to be announced|to be determined
+enter name|object object|to be announced|to be determined
 kein name|ohne name|kein vorname|kein nachname|ohne nachname|keine angabe|keine angaben|nicht angegeben|nicht bekannt
 nicht verfügbar|nicht vorhanden|nicht definiert|nicht ausgefüllt|nicht gesetzt|nicht zutreffend|name fehlt
 sin nombre|sin apellido|sin datos|no disponible|no especificado|no proporcionado|no definido|no registrado|no aplica

@@ -39,7 +39,7 @@ def no_name(name: str) -> str | None:
     """Says what about a name shows that it stands for a missing one, or None for a name.
 
     - A template's leftover anywhere (`{{name}}`, `[Full Name]`, `%NAME%`, `${name}`, `*|FNAME|*`), an error cell of a
-      spreadsheet (`#N/A`, `#BEZUG!`), `N/A`, a word without a letter (`Suharto .`), no letter at all.
+      table (`#N/A`, `#BEZUG!`), `N/A`, a word without a letter (`Suharto .`), no letter at all.
     - A word or phrase that is in nobody's name, wherever it stands: undefined, unknown, user, not provided, kein Name.
     - Words that are no name while nothing else stands beside them: Guest, Test Test, First Last, nan. Beside a real
       name they are a name: Christopher Guest, Nan Zhang.
@@ -51,7 +51,7 @@ def no_name(name: str) -> str | None:
     if not any(sign.isalpha() for sign in text):
         return "it has no letter"
     if found := _ERROR.search(text):
-        return f"{found[0]} is the error of a cell in a spreadsheet"
+        return f"{found[0]} is the error of a cell in a table"
     if found := _TEMPLATE.search(text):
         return (
             f"it holds {found[0][:40]}, as templates, forms and programs have it where the name belongs; in the step "
