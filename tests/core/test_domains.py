@@ -8,7 +8,11 @@ from hypothesis import strategies as st
 
 from bridge.clients.mail import Mailbox, OutgoingMail, compose, one_address
 from bridge.config.forms import _one_address, _sender, public_base
+from bridge.config.machine import Server
+from bridge.config.models import Smtp
 from bridge.core.answers import _service_address
+from bridge.core.declared.addresses import checked_address
+from bridge.core.declared.texts import Unclear
 from bridge.core.domains import ascii_address, ascii_domain
 from bridge.core.errors import HeldError
 from bridge.core.recipients import read_address
@@ -73,6 +77,17 @@ def test_a_sender_and_an_api_beyond_ascii_keep_their_meaning() -> None:
     assert _one_address("post@faß.de") == "post@xn--fa-hia.de"
     assert _service_address("https://lms.faß.de/api/") == "https://lms.xn--fa-hia.de/api"
     assert ascii_address("https://[::1]:8080/ü") == "https://[::1]:8080/ü"
+
+
+def test_the_mail_server_and_a_declared_api_are_reached_at_the_domain_that_was_written() -> None:
+    assert Smtp.model_validate({"host": "smtp.faß.de"}).host == "smtp.xn--fa-hia.de"
+    assert Smtp.model_validate({"host": "mail_server"}).host == "mail_server"
+    assert Server.model_validate({"allowed_hosts": ["FAß.de", "[::1]"]}).allowed_hosts == ("xn--fa-hia.de", "[::1]")
+    assert checked_address("https://lms.βόλος.gr:8443/api") == "https://lms.xn--nxasmm1c.gr:8443/api"
+    with pytest.raises(Unclear, match="HEAVY BLACK HEART"):
+        checked_address("https://i❤.ws")
+    with pytest.raises(ValueError, match="HEAVY BLACK HEART"):
+        Server.model_validate({"allowed_hosts": ["i❤.ws"]})
 
 
 @pytest.mark.parametrize(
