@@ -16,12 +16,24 @@ from bridge.core.declared import Declaration
 from bridge.core.declared.asking import Ask
 from bridge.core.declared.proof import OneProof
 from bridge.core.declared.rules import PLACES
+from bridge.core.doubts import DOUBTS
 from bridge.core.mapping_decision import OVERRIDES
 from bridge.core.mapping_file import WORDS, Conditions, MappingFile
 from bridge.core.transforms import TRANSFORMS
 
 ROOT = Path(__file__).parents[1]
 LISTED = "connectors/thinkific/__init__.py"
+
+NAMES = [
+    "How a name is told from none: words that are in nobody's name (undefined, unknown, user, not provided, kein",
+    "Name, non renseigné, …) count wherever they stand. Words that people are called, too (Guest, Test, Student,",
+    "First, Na, Nan), count where nothing else stands beside them: `Guest` is held, Christopher Guest is not.",
+    "`null` and `none` count as the first word, and anywhere in a program's spelling (`null`, `NULL`, `None`):",
+    "`null Silva` and `Maria None` are held, Christopher Null and CHRISTOPHER NULL are not. `nan` and `nil` count",
+    "in small letters beside a word with capitals. A name of one word, or with digits, is held by `looks",
+    "incomplete` only, which includes all of this. A letter like Ã or Â says nothing; that a name was read in a",
+    "wrong encoding is found out by reading it back.",
+]
 
 
 def built() -> dict[str, str]:
@@ -87,6 +99,14 @@ def mapping_reference() -> str:
             "",
             *_table(PHRASES, "phrase", "true for"),
             'The way out is `expression: "..."`, with `because:` as the reason that people read.',
+            "",
+            "## What is held without a rule",
+            "",
+            "Whatever a source sends, these hold the event until a person releases it, with the right text (`--set`)",
+            "or as it is. They come after `skip_if` and `issue_if`, and before `hold_if`; a release answers for good.",
+            "",
+            *_table(DOUBTS, "code", "what it is for"),
+            *NAMES,
             "",
             "## Transforms",
             "",

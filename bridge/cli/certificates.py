@@ -13,6 +13,7 @@ from bridge.cli.session import Session, actor, pass_session
 from bridge.cli.typed import (
     Assignment,
     CertificateId,
+    ask_about,
     json_option,
     limit_option,
     reason_option,
@@ -176,6 +177,7 @@ def revoke(session: Session, identifier: str, yes: bool, no_mail: bool, reason: 
     metavar="WORD=VALUE",
     help="What it says from now on, such as 'recipient.name=Maria Silva'. May be repeated.",
 )
+@click.option("--yes", is_flag=True, help="Do not ask about a value that looks damaged, or stands for a missing one.")
 @no_mail_option
 @reason_option
 @json_option
@@ -184,6 +186,7 @@ def correct(
     session: Session,
     identifier: str,
     changes: tuple[tuple[str, str], ...],
+    yes: bool,
     no_mail: bool,
     reason: str,
     as_json: bool,
@@ -191,6 +194,7 @@ def correct(
     """Make a new version with corrected words; id and link stay, and page and PDF say that it was corrected."""
     with session.bridge() as bridge:
         bridge.store.read(lambda tx: _known(tx, identifier))
+        ask_about(dict(changes), yes=yes, as_json=as_json)
         bridge.amending.correct(identifier, dict(changes), reason=reason, actor=actor(), mail=not no_mail)
         _say_amended(session, bridge, identifier, as_json=as_json)
 

@@ -8,7 +8,7 @@ import click
 
 from bridge.cli.group import LazyGroup
 from bridge.cli.session import Session, actor, pass_session
-from bridge.cli.typed import Assignment, Reason, RowNumber, json_option, limit_option, reason_option
+from bridge.cli.typed import Assignment, Reason, RowNumber, ask_about, json_option, limit_option, reason_option
 from bridge.core.models import State
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def replay(
 @click.argument("numbers", type=NUMBER, nargs=-1, metavar="[NUMBER]...")
 @click.option("--code", metavar="CODE", help="All that are held for this reason (such as flood), instead of numbers.")
 @click.option("--source", metavar="NAME", help="With --code: of this source only.")
-@click.option("--yes", is_flag=True, help="With --code: do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask, neither with --code nor about a value that looks damaged.")
 @click.option(
     "--set",
     "corrections",
@@ -184,6 +184,7 @@ def release(
         raise click.UsageError("Name the events, or all of one reason: --code CODE, and --source NAME to narrow it.")
     overrides = dict(corrections)
     wanted = session.source(source) if source else None
+    answered = ask_about(overrides, yes=yes, as_json=as_json)
     with session.bridge() as bridge:
         if code:
             found = bridge.store.read(lambda tx: stuck.events(tx, (State.HELD,), source=wanted, code=code))
@@ -192,7 +193,9 @@ def release(
             bridge,
             replaying.EVENTS,
             numbers,
-            lambda tx, row_id: inbox.release(tx, row_id, overrides=overrides, actor=actor(), reason=reason),
+            lambda tx, row_id: inbox.release(
+                tx, row_id, overrides=overrides, actor=actor(), reason=reason, answered=answered
+            ),
         )
         tell(session, bridge, done, as_json=as_json, nothing=f"No event is held as {code}." if code else "")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import click
@@ -96,6 +96,21 @@ class Reason(click.ParamType):  # type: ignore[type-arg]  # generic only since c
         if len(text) > 500:
             self.fail("at most 500 characters.", param, ctx)
         return text
+
+
+def ask_about(changes: Mapping[str, str], *, yes: bool, as_json: bool) -> tuple[str, ...]:
+    """Asks about every value that would be held if a source sent it; returns the codes of what is answered so.
+
+    Raises click.Abort when the answer is no, and PermanentError where a program cannot be asked.
+    """
+    from bridge.core.doubts import about_word
+
+    doubts = [doubt for word, value in changes.items() if (doubt := about_word(word, value))]
+    for doubt in doubts if not yes else ():
+        if as_json:
+            raise PermanentError(f"{doubt.finding} Nothing was changed. If it is right, add --yes.", code=doubt.code)
+        click.confirm(f"{doubt.finding} Print it all the same?", abort=True)
+    return tuple(doubt.code for doubt in doubts)
 
 
 def unknown_certificate(identifier: str) -> PermanentError:

@@ -17,8 +17,7 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from typing import Final
 
-import idna
-
+from bridge.core.domains import ascii_domain
 from bridge.core.errors import HeldError
 
 # RFC 5321 4.1.2 without quoted local parts, RFC 5321 4.5.3.1 for the lengths.
@@ -130,14 +129,13 @@ def one_address(text: str) -> str:
 
 
 def _ascii_domain(domain: str, shown: str) -> str:
-    if not domain.isascii():
-        try:
-            domain = idna.encode(domain, uts46=True).decode("ascii")
-        except idna.IDNAError:
-            raise _no_address(shown) from None
-    if not _DOMAIN.fullmatch(domain):
+    try:
+        encoded = ascii_domain(domain)
+    except ValueError:
+        raise _no_address(shown) from None
+    if not _DOMAIN.fullmatch(encoded):
         raise _no_address(shown)
-    return domain
+    return encoded
 
 
 def _no_address(text: str) -> HeldError:

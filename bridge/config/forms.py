@@ -12,16 +12,17 @@ from typing import Annotated, Final
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationInfo, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, WithJsonSchema
 
 from bridge.core.dates import OFF as OFF
 from bridge.core.dates import duration as duration
+from bridge.core.domains import ascii_host, written_host
 
 SHORTEST_SECRET: Final = 4
 """Characters. Shorter ones cannot be kept out of logs by value (see bridge.observe)."""
 SOURCE_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,38}[a-z0-9])?")
 
-_ADDRESS: Final = r"[^\s@<>\",;:()\[\]\\]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
+_ADDRESS: Final = r"[^\s@<>\",;:()\[\]\\]{1,64}@[^\W_](?:(?:[^\W_]|[.-]){0,251}[^\W_])?"
 _SENDER: Final = re.compile(rf'(?:"?([^"<>\\\x00-\x1f\x7f]*?)"?\s*<({_ADDRESS})>|({_ADDRESS}))')
 _NEEDS_QUOTES: Final = re.compile(r"[()\[\]:;@,.]")
 _LOCALE: Final = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
@@ -51,11 +52,7 @@ def public_base(text: str) -> str:
     parts = _split(text.strip())
     if parts.path not in {"", "/"} or parts.query or parts.fragment:
         raise ValueError("Only scheme and host are allowed, nothing after them: https://certificates.school.example.")
-    host = parts.hostname or ""
-    try:
-        host = host if host.isascii() else host.encode("idna").decode("ascii")
-    except UnicodeError:
-        raise ValueError("This host name cannot be written in a certificate's address.") from None
+    host = _in_ascii(written_host(parts.netloc))
     host = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
 
@@ -80,8 +77,19 @@ def is_public_host(name: str) -> bool:
         return "." in host and not host.endswith(_PRIVATE_NAMES)
 
 
+def _in_ascii(host: str) -> str:
+    try:
+        return ascii_host(host)
+    except ValueError as failure:
+        raise ValueError(f"{failure}.") from None
+
+
 PublicBase = Annotated[str, AfterValidator(public_base)]
 WebAddress = Annotated[str, AfterValidator(web_address)]
+HostName = Annotated[str, Field(pattern=r"^[\w.:-]+$"), AfterValidator(_in_ascii)]
+"""The name of a host, or an IP address; a name beyond ASCII becomes its `xn--` form."""
+HostHeader = Annotated[str, AfterValidator(_in_ascii)]
+"""A host as browsers name it in their requests: in ASCII, an IPv6 address in brackets."""
 
 
 # -- the machine -----------------------------------------------------------------------------------
@@ -127,14 +135,20 @@ DatabaseUrl = Annotated[SecretStr, AfterValidator(_database)]
 def _one_address(text: str) -> str:
     if not re.fullmatch(_ADDRESS, text.strip()):
         raise ValueError("It is not an email address. Write it like training@school.example.")
-    return text.strip()
+    return _ascii_address(text.strip())
+
+
+def _ascii_address(address: str) -> str:
+    """Returns the address with its domain as mail servers know it. Raises ValueError."""
+    local, _, domain = address.rpartition("@")
+    return address if domain.isascii() and "xn--" not in domain.lower() else f"{local}@{_in_ascii(domain)}"
 
 
 def _sender(text: str) -> str:
     match = _SENDER.fullmatch(text.strip())
     if not match:
         raise ValueError("It is not a sender. Write it like Acme Academy <training@school.example>.")
-    name, address = (match[1] or "").strip(), match[2] or match[3]
+    name, address = (match[1] or "").strip(), _ascii_address(match[2] or match[3])
     if not name:
         return address
     # "Acme, Inc." unquoted would be two addresses to whoever reads the header.

@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, IPvAnyAddress, model_validator
 
+from bridge.config.forms import HostHeader
 from bridge.config.section import Section
 
 Header = Literal[
@@ -66,7 +67,7 @@ class Server(Section):
     stop_seconds: int = Field(
         30, ge=1, le=3600, description="Seconds that running work gets to finish when certbridge stops."
     )
-    allowed_hosts: tuple[str, ...] = Field(
+    allowed_hosts: tuple[HostHeader, ...] = Field(
         (),
         max_length=100,
         description="Host names that are answered besides that of public_url and this machine's own. Default: none.",

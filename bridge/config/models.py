@@ -14,6 +14,7 @@ from bridge.config.forms import (
     Duration,
     EmailAddress,
     FromConfig,
+    HostName,
     ListenAddress,
     Locale,
     PublicBase,
@@ -72,9 +73,7 @@ class Keys(Section):
 class Smtp(Section):
     """The mail server."""
 
-    host: str = Field(
-        min_length=1, max_length=253, pattern=r"^[\w.:-]+$", description="Its name.", examples=["smtp.acme.example"]
-    )
+    host: HostName = Field(min_length=1, max_length=253, description="Its name.", examples=["smtp.acme.example"])
     port: int | None = Field(
         None, ge=1, le=65535, description="Default: 587 with starttls, 465 with tls, 25 with none.", examples=[587]
     )

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator
 
 from bridge.core.connector import ApiResponse
+from bridge.core.domains import ascii_address
 from bridge.core.errors import HeldError, PayloadError, PermanentError, TemporaryError
 from bridge.core.models import JsonObject
 from bridge.core.payload import read_json
@@ -126,7 +127,7 @@ def _service_address(url: str) -> str:
     parts = urlsplit(url.strip())
     if parts.scheme not in ("https", "http") or not parts.hostname or "@" in url or parts.query or parts.fragment:
         raise ValueError("is no web address")
-    return url.strip().rstrip("/")
+    return ascii_address(url.strip().rstrip("/"))
 
 
 ServiceAddress = Annotated[str, AfterValidator(_service_address)]

@@ -26,7 +26,8 @@ PHRASES: Final[dict[str, str]] = {
     "after": "a later date (2026-01-31)",
     "is empty": "missing, null or blank",
     "is not empty": "has a value",
-    "looks incomplete": "one word, initials only, digits, a web address, or the start of the e-mail address (for name)",
+    "looks incomplete": "one word, initials only, digits, a web address, the start of the e-mail address, or what is "
+    "held without any rule (for name)",
 }
 """The whole list of phrases, with what each is true for."""
 

@@ -13,6 +13,7 @@ from bridge.core.dates import Validity
 from bridge.core.declared.layers import layered
 from bridge.core.declared.rules import problems as declared_problems
 from bridge.core.document import Path
+from bridge.core.doubts import NAME_RULE
 from bridge.core.errors import ConfigError, MappingError, Mark, Problem
 from bridge.core.expressions import Text
 from bridge.core.mapping_bundle import MappingBundle, gather
@@ -173,6 +174,7 @@ def _explained(spec: CourseSpec, book: Rulebook) -> Iterator[Explained]:
             yield Explained(name, default, None)
     for name, field in spec.fields.items():
         yield Explained(f"fields.{name}", field.value.source, field.mark)
+    yield Explained("hold_if name", NAME_RULE, None)
     for event in book.events.values():
         for rule in spec.rules.over(event.rules).rules:
             yield Explained(f"{rule.kind} {rule.word} ({event.event_type})", rule.condition, rule.mark)

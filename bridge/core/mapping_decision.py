@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import Any, Final, Literal
 
 from bridge.core.dates import Validity
+from bridge.core.doubts import NAME_DOUBTS, NAME_RULE, TEXT_DOUBTS, Doubt, about_field, about_name, about_title
 from bridge.core.expressions import Text
 from bridge.core.mapping_acts import decide_act
 from bridge.core.mapping_layers import CourseIndex, CourseSpec, EventSpec, Line, Rule, RuleSet
@@ -39,6 +40,14 @@ OVERRIDES: Final[Mapping[str, str]] = {
 }
 """The words a person may set when an event is released; `fields.NAME` for custom fields and the score comes on top."""
 
+_NAME_ADVICE: Final = (
+    "Correct it at the source and replay the event, or release it with the right name: certbridge events release "
+    'NUMBER --set "recipient.name=..." --reason TEXT. If that is how the learner is called, release it without --set.'
+)
+_TEXT_ADVICE: Final = (
+    "Correct it at the source or in the mapping and replay the event, or release it with the right one: certbridge "
+    'events release NUMBER --set "{}=..." --reason TEXT. If it is right, release it without --set.'
+)
 _NO: Final = frozenset({"no", "false", "0", "off"})
 _YES: Final = frozenset({"yes", "true", "1", "on"})
 _UNCLEAR: Final = ("missing_value", "bad_value", "not_a_number", "not_a_date")
@@ -112,6 +121,7 @@ class _Case:
             self._skip()
             self._check_listed()
             self._issue()
+            self._look_at_name()
             self._hold()
             return self._completion()
         except _Stop as stop:
@@ -135,11 +145,27 @@ class _Case:
 
     def _hold(self) -> None:
         for rule in self.rules.of("hold_if"):
-            if waived(self.overrides, "hold_if"):
+            answered = (*NAME_DOUBTS, "hold_if") if rule.about_completeness else ("hold_if",)
+            if waived(self.overrides, *answered):
                 self.judge.note(rule, "released by a person")
             elif self.judge.decided(rule, when_unclear=False):
                 reason = rule.because or f"{self.judge.finding(rule)}, so a person has to decide."
                 self._decide(Held(code="hold_if", reason=f"{self._who()}{reason} (Rule: {rule.mark})"), rule)
+
+    def _look_at_name(self) -> None:
+        """Holds what no certificate shall say; before the rules, of which one may ask the same question again."""
+        doubt = about_name(self.words.written["name"]) if isinstance(self.words.find("name"), str) else None
+        if doubt is None:
+            return
+        released = waived(self.overrides, *NAME_DOUBTS)
+        note = "released by a person" if released else "decided"
+        self.words.trace.append(TraceLine("hold_if name", NAME_RULE, traced(self.words.find("name")), None, note))
+        if not released:
+            raise _Stop(Held(code=doubt.code, reason=f"{self._who(named=False)}{doubt.finding} {_NAME_ADVICE}"))
+
+    def _look_at(self, doubt: Doubt | None, word: str) -> None:
+        if doubt is not None and not waived(self.overrides, *TEXT_DOUBTS):
+            raise Holding(doubt.code, f"{doubt.finding} {_TEXT_ADVICE.format(word)}")
 
     def _decide(self, outcome: Outcome, rule: Rule) -> None:
         self.judge.note(rule, "decided")
@@ -243,10 +269,11 @@ class _Case:
             raise Holding("bad_email", f"{failure} {advice}") from None
 
     def _course(self) -> Course:
-        short = self.words.find("course short name")
+        short, title = self.words.find("course short name"), self._printed_title()
+        self._look_at(about_title(title), "course.title")
         return Course(
             id=self._one_line(self.words.need("course"), "course"),
-            title=self._printed_title(),
+            title=title,
             short_name=short[:MAX_LINE] if isinstance(short, str) else None,
         )
 
@@ -296,6 +323,7 @@ class _Case:
             raise Holding("bad_value", f"The field {name} cannot be used: {failure}") from None
         if len(text) > MAX_FIELD:
             raise Holding("too_long", f"The field {name} has more than {MAX_FIELD:,} characters.")
+        self._look_at(about_field(name, text), f"fields.{name}")
         return text
 
     def _mail(self) -> MailChoice:
@@ -328,8 +356,9 @@ class _Case:
                     "bad_override", f'"{word[:60]}" cannot be set. Allowed: {", ".join(OVERRIDES)}, fields.NAME.'
                 )
 
-    def _who(self) -> str:
-        name, email = self.words.find("name"), self.words.find("email")
+    def _who(self, *, named: bool = True) -> str:
+        """Returns learner and course as the beginning of a reason; not `named` where the name itself is in doubt."""
+        name, email = self.words.find("name") if named else None, self.words.find("email")
         known = next((text for text in (name, email) if isinstance(text, str)), f"learner {self.event.subject or '?'}")
         course = self.words.find("course")
         title = self._title() or f"course {course if isinstance(course, str) else '?'}"

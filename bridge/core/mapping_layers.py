@@ -57,6 +57,11 @@ class Rule:
         """The whole line, for messages."""
         return f"{self.kind} {self.word}: {self.condition}"
 
+    @property
+    def about_completeness(self) -> bool:
+        """Tells whether it asks what is asked about every name, and more strictly."""
+        return isinstance(self.test, Phrase) and self.test.verb == "looks incomplete"
+
 
 @dataclass(frozen=True)
 class RuleSet:

@@ -127,6 +127,8 @@ class Words:
         self.event = event
         self.trace: list[TraceLine] = []
         self.values: dict[str, object] = {}
+        self.written: dict[str, str] = {}
+        """Texts as they came: what shows that a name is damaged goes with the tidying."""
         self.fields: dict[str, object] = {}
         self._spec = spec
         self._defaults = defaults
@@ -208,6 +210,7 @@ class Words:
 
     def _set_by_person(self, word: str, line: Line[Text] | None, value: str) -> None:
         text = one_line(value)
+        self.written[word] = value
         self.values[word] = text if text else Gap(word, f"the value set for {word}", "empty", None)
         self._note(word, line, text, "set by a person")
 
@@ -260,6 +263,8 @@ class Words:
             return found
         try:
             text = as_text(found)
+            if clean:  # a custom field may have the name of a word
+                self.written[word] = text
             text = clean(text) if clean else storable(text)
         except ValueError as failure:
             return Fault("bad_value", word, str(failure), line.mark)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Final
 
+from bridge.core.domains import ascii_domain, small_letters
+from bridge.core.doubts import about_name
 from bridge.core.text import one_line, shown
 
 MAX_NAME: Final = 200
@@ -12,6 +15,12 @@ MAX_ADDRESS: Final = 254
 
 _LOCAL: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+# What is copied along from web pages and address books: signs without width, direction marks around the text.
+_WITHOUT_WIDTH: Final = re.compile("[\u00ad\u200b\u2060\ufeff]")
+_TURNING: Final = "\u061c\u180e\u200e\u200f\u202a-\u202e\u2061-\u2064\u2066-\u2069"
+_UNSEEN_AROUND: Final = re.compile(rf"\A[\s\u200c\u200d{_TURNING}]+|[\s\u200c\u200d{_TURNING}]+\Z")
+# A (non-)joiner is spelling in a domain, and nothing else before the @.
+_UNSEEN: Final = re.compile(rf"[{_TURNING}]|[\u200c\u200d](?=.*@)")
 # Scripts that write a whole name as one word.
 _UNSPACED: Final = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff]")
 
@@ -25,7 +34,8 @@ def incomplete(name: str, email: str | None = None) -> str | None:
     """Says why a name looks incomplete, or None when it looks complete.
 
     Incomplete: empty, with digits, an @ or a web address, the part of the address before the @, one word (unless it is
-    written in Chinese, Japanese or Korean with at least two signs), initials only. Capitals alone are not a reason.
+    written in Chinese, Japanese or Korean with at least two signs), initials only, and whatever holds a name without
+    any rule: what stands for a missing one, or looks damaged. Capitals alone are not a reason.
     """
     words = name.split()
     if not words:
@@ -42,7 +52,7 @@ def incomplete(name: str, email: str | None = None) -> str | None:
         return "it is one word"
     if all(_letters(word) <= 1 for word in words):
         return "it has initials only"
-    return None
+    return "it stands for a missing one, or is damaged" if about_name(name) else None
 
 
 def _letters(word: str) -> int:
@@ -53,13 +63,13 @@ def _letters(word: str) -> int:
 
 
 def tidy_address(text: str) -> str:
-    """Returns the address trimmed and with its domain in lower case, without judging it."""
-    local, at, domain = text.strip().rpartition("@")
-    return local + at + domain.lower() if at else text.strip()
+    """Returns the address trimmed, without signs pasted along unseen, its domain in small letters; judges nothing."""
+    local, at, domain = _UNSEEN_AROUND.sub("", _WITHOUT_WIDTH.sub("", text)).rpartition("@")
+    return local + at + small_letters(domain) if at else domain
 
 
 def read_address(text: str) -> str:
-    """Returns one plain e-mail address; an international domain becomes its ASCII form (`xn--...`).
+    """Returns one plain e-mail address; an international domain becomes its ASCII form (`xn--...`, IDNA 2008).
 
     Stricter than RFC 5322 on purpose: no display name, comment, quoted part, list or single-label domain.
     Raises ValueError with a sentence.
@@ -69,23 +79,25 @@ def read_address(text: str) -> str:
         raise _bad(text, f"It has more than {MAX_ADDRESS} characters")
     if re.search(r"[\s,;<>\"():\\\[\]\x00-\x1f\x7f]", address):
         raise _bad(text, "Only one plain address is allowed, without spaces, brackets, commas or a name")
+    if unseen := _UNSEEN.search(address):
+        raise _bad(text, f"It holds an invisible sign, {unicodedata.name(unseen[0], '')} (U+{ord(unseen[0]):04X})")
     local, at, domain = address.rpartition("@")
     if not at or not local or not domain or "@" in local:
         raise _bad(text, "It needs one @ with something on both sides")
     # Mail programs decode "=?...?=" wherever it stands, so it is no address to put into a header.
     if not _LOCAL.fullmatch(local) or len(local) > 64 or "=?" in local:
         raise _bad(text, "The part before the @ has characters or dots that mail servers do not take")
-    ascii_domain = _ascii_domain(text, domain)
+    ascii_domain = _mail_domain(text, domain)
     if len(local) + 1 + len(ascii_domain) > MAX_ADDRESS:
         raise _bad(text, f"It has more than {MAX_ADDRESS} characters")
     return f"{local}@{ascii_domain}"
 
 
-def _ascii_domain(text: str, domain: str) -> str:
+def _mail_domain(text: str, domain: str) -> str:
     try:
-        encoded = domain if domain.isascii() else domain.encode("idna").decode("ascii").lower()
-    except UnicodeError:
-        raise _bad(text, "Its domain cannot exist") from None
+        encoded = ascii_domain(domain)
+    except ValueError as failure:
+        raise _bad(text, str(failure)) from None
     labels = encoded.split(".")
     if len(labels) < 2 or not all(_LABEL.fullmatch(label) for label in labels) or labels[-1].isdigit():
         raise _bad(text, "Its domain is not one that mail can reach")

@@ -14,6 +14,8 @@ from jinja2 import Undefined
 
 from bridge.core import dates
 from bridge.core.choosing import default, find, first_of, lookup
+from bridge.core.domains import small_letters
+from bridge.core.doubts import about_name
 from bridge.core.text import MAX_TEXT, as_text, nfc, one_line, shown
 
 _T = TypeVar("_T")
@@ -112,7 +114,13 @@ _SMALL: Final = frozenset(
 
 
 def name_case(value: object) -> str:
-    """Writes an all-capitals or all-lower-case name as names are written; leaves every other name alone."""
+    """Writes an all-capitals or all-lower-case name as names are written; leaves every other text alone.
+
+    What stands for a missing name, or is damaged, is left as it came: `#N/A` and `JOSÃ‰` cannot be told any more in
+    other letters.
+    """
+    if about_name(as_text(value)):
+        return as_text(value)
     text = one_line(as_text(value))
     if not (text.isupper() or text.islower()):
         return text
@@ -311,8 +319,9 @@ def upper(value: object) -> str:
 
 
 def lower(value: object) -> str:
-    """Writes a text in small letters."""
-    return as_text(value).lower()
+    """Writes a text in small letters; in an address each by itself, since ς at the end would be another domain."""
+    text = as_text(value)
+    return small_letters(text) if "@" in text else text.lower()
 
 
 def trim(value: object) -> str:

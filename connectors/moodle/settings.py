@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from bridge.core.address_token import OptionalUrlToken, PreviousUrlToken
 from bridge.core.connector import ConnectorSettings
+from bridge.core.domains import ascii_address
 from bridge.core.models import Value
 from bridge.core.signatures import standard_webhooks_key
 
@@ -110,7 +111,7 @@ class MoodleSettings(ConnectorSettings):
         parts = urlsplit(url.strip())
         if parts.scheme not in ("https", "http") or not parts.hostname or parts.query or parts.fragment or "@" in url:
             raise ValueError("is no site address; write it like https://moodle.school.example")
-        return url.strip().rstrip("/")
+        return ascii_address(url.strip().rstrip("/"))
 
     @model_validator(mode="after")
     def _proof(self) -> MoodleSettings:

@@ -94,6 +94,21 @@ def test_a_correction_makes_a_new_version_and_tells_the_learner(issued: School) 
     assert [row["state"] for row in shown["deliveries"]] == ["done", "done"]
 
 
+@pytest.mark.parametrize("value", ["recipient.name=null", "recipient.name=JosÃ© Silva", "course.title=undefined"])
+def test_case_certificates_05_a_correction_to_what_is_no_name_is_asked_about_first(issued: School, value: str) -> None:
+    identifier = only_certificate(issued)["id"]
+    words = ("certificates", "correct", identifier, "--set", value, "--reason", "as it came")
+    asked = issued.certbridge(*words, input="n\n")
+    assert asked.exit_code == 130
+    assert "Print it all the same?" in asked.output
+    refused = issued.certbridge(*words, "--json")
+    assert refused.exit_code == 1
+    assert "Nothing was changed. If it is right, add --yes." in " ".join(refused.stderr.split())
+    assert only_certificate(issued)["version"] == 1
+    assert issued.certbridge(*words, "--yes").exit_code == 0
+    assert only_certificate(issued)["version"] == 2
+
+
 def test_a_correction_without_mail_writes_nobody(issued: School) -> None:
     identifier = only_certificate(issued)["id"]
     words = ("--set", "completed_on=2026-02-13", "--reason", "wrong day", "--no-mail")

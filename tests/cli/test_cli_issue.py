@@ -165,3 +165,15 @@ def test_polling_where_nothing_can_be_polled_says_so(academy: School) -> None:
     result = academy.certbridge("poll")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "No source can be polled as it is configured" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["#N/A", "#REF!", "NULL", "#NV", "MARIA NULL undefined", "maria null", "Jos&eacute; O&#039;Brien", "JOSÃ‰ SILVA"],
+)
+def test_case_integrations_13_and_12_a_cell_that_holds_no_name_is_held(academy: School, name: str) -> None:
+    said = report(academy, HEAD + f"{name},maria@example.org,68,2026-11-20\n" + ROWS)
+    assert "3 rows, 2 to be issued." in said
+    assert "Held rows are not kept" in said
+    report(academy, HEAD + f"{name},maria@example.org,68,2026-11-20\n" + ROWS, "--yes")
+    assert len(certificates(academy)) == 2

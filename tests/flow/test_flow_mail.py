@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from flow.rig import Rig, read_mail
+from flow.rig_declared import TOKEN, with_source
 from flow.test_flow_mapping import held, release
 
 from bridge.core.models import State
@@ -183,6 +185,42 @@ def test_a_learner_without_an_address_gets_no_mail_and_the_delivery_says_so(live
     delivery = live.delivery("mail")
     assert (delivery.state, delivery.code) == (State.IGNORED, "no_address")
     assert live.mails() == []
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("info@faß.de", "info@xn--fa-hia.de"), ("maria@βόλος.gr", "maria@xn--nxasmm1c.gr"),
+     ("\u200bmaria@ΒΌΛΟΣ．gr", "maria@xn--nxasmq6b.gr"), ("MARIA@acme.EXAMPLE", "maria@acme.example")],
+)  # fmt: skip
+def test_case_integrations_01_mail_goes_to_the_domain_that_was_written(
+    rig: Rig, server: MailServer, written: str, meant: str
+) -> None:
+    with_source(rig, "zapier", header_token=TOKEN)
+    with rig.running():
+        post_fields(rig, email=written)
+        (mail,) = server.mails
+        assert mail.rcpt_tos == [meant]
+        assert str(read_mail(bytes(mail.content or b""))["To"]) == f"Gerda Strauß <{meant}>"
+        assert rig.certificate().version.data.recipient.email == meant
+
+
+@pytest.mark.parametrize("written", ["maria@i❤.ws", "maria@xn--n3h.net", "maria@aא.example"])
+def test_case_integrations_01_a_domain_that_cannot_be_holds_the_event(
+    rig: Rig, server: MailServer, written: str
+) -> None:
+    with_source(rig, "zapier", header_token=TOKEN)
+    with rig.running():
+        post_fields(rig, email=written)
+        row = rig.event()
+    assert (row.state, row.code) == (State.HELD, "bad_email")
+    assert "There can be no such domain (IDNA 2008)" in (row.reason or "")
+    assert server.mails == []
+
+
+def post_fields(rig: Rig, **changes: str) -> None:
+    fields = {"event_id": "e1", "name": "Gerda Strauß", "course_id": "FIRE", "completed_at": "2026-11-20T10:00:00Z"}
+    rig.post("zapier", json.dumps({**fields, **changes}).encode(), {"X-Bridge-Token": TOKEN})
+    rig.wait_settled()
 
 
 def _closed_port() -> int:

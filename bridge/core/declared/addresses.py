@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit
 from pydantic import PlainValidator, WithJsonSchema
 
 from bridge.core.declared.texts import Scope, Unclear, line, text_of
+from bridge.core.domains import ascii_address
 from bridge.core.expressions import Expression, Text
 
 _HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,200}[A-Za-z0-9])?")
@@ -61,7 +62,10 @@ def checked_address(url: str) -> str:
         raise Unclear("it is no web address; write it like https://lms.school.example")
     if _CONTROL.search(url) or "\\" in url or " " in url.strip():
         raise Unclear("it is no web address; write it like https://lms.school.example")
-    return url.strip().rstrip("/")
+    try:
+        return ascii_address(url.strip().rstrip("/"))
+    except ValueError as failure:
+        raise Unclear(str(failure)) from None
 
 
 def host_of(url: str) -> str:
