@@ -212,6 +212,7 @@ def _limits(config: Config) -> ServerLimits:
     return ServerLimits(
         threads=server.threads,
         connections=server.connections,
+        connections_per_peer=server.connections_per_peer,
         header_bytes=server.header_bytes,
         body_bytes=config.limits.body_bytes,
         idle_seconds=server.idle_seconds,

@@ -11,20 +11,24 @@ import copy
 import functools
 import inspect
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 from pydantic import SecretStr
+from wide_bodies import SHAPES, Make, steps, swollen
 
 from bridge.config import discover_connectors, installed_mapping
+from bridge.config.machine import Limits
 from bridge.core.connector import ApiClient, Connector
 from bridge.core.errors import PayloadError, SignatureError
 from bridge.core.mapping import Defaults, compile_mapping, gather
 from bridge.core.models import InboundRequest, Received, SourceEvent
+from bridge.flow.arrival import digest
 
 SAMPLES = Path(__file__).parent / "samples"
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -67,6 +71,12 @@ ODD_VALUES: tuple[object, ...] = (
     "../..",
 )
 
+LIMITS = Limits()
+SMALL = 10_000
+"""Bytes of a body whose steps are counted; beside one of twice as many."""
+PER_BYTE, PER_EVENT = 25, 4_000
+"""Steps at the most."""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -107,6 +117,12 @@ def cases(connector: str, samples: Path = SAMPLES) -> list[Case]:
 def load(name: str) -> type[Connector[Any]]:
     """Returns a connector: a module of ours, what a mapping file declares, or what another package announces."""
     return discover_connectors()[name]
+
+
+@functools.cache
+def compiled(text: str) -> Any:
+    """Returns a mapping; its file is compiled once for all tests that only read it."""
+    return compile_mapping(gather("school.yaml", text, installed_mapping))
 
 
 class NoApi:
@@ -158,21 +174,26 @@ class ConnectorContract:
     # What you need not touch.
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         if "case" in metafunc.fixturenames:
-            # Beside the folder of the test, wherever that is: a connector from elsewhere brings its own.
-            samples = Path(inspect.getfile(type(self))).parents[1] / "samples"
-            found = cases(self.samples or self.connector, samples)
-            assert found, f"no samples in {samples / (self.samples or self.connector)}"
+            found = self._cases()
             metafunc.parametrize("case", found, ids=[case.folder.name for case in found])
         if "hostile" in metafunc.fixturenames:
             metafunc.parametrize("hostile", HOSTILE_BODIES.values(), ids=HOSTILE_BODIES.keys())
+        if "shape" in metafunc.fixturenames:
+            metafunc.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
+
+    def _cases(self) -> list[Case]:
+        # Beside the folder of the test, wherever that is: a connector from elsewhere brings its own.
+        samples = Path(inspect.getfile(type(self))).parents[1] / "samples"
+        found = cases(self.samples or self.connector, samples)
+        assert found, f"no samples in {samples / (self.samples or self.connector)}"
+        return found
 
     def build(self, **changes: Any) -> Connector[Any]:
         found = load(self.connector)
         return found(found.Settings.model_validate({**self.settings, **changes}))
 
     def mapping(self) -> Any:
-        text = f"extends: {self.connector}\n{self.admin}"
-        return compile_mapping(gather("school.yaml", text, installed_mapping))
+        return compiled(f"extends: {self.connector}\n{self.admin}")
 
     def enriched(self, case: Case) -> list[SourceEvent]:
         connector = self.build()
@@ -290,6 +311,46 @@ class ConnectorContract:
                 for event in events:
                     mapping.apply(event, defaults=DEFAULTS)
             assert told == []
+
+    def test_a_wide_long_or_deep_body_costs_steps_in_proportion_to_its_size(self, shape: Make) -> None:
+        self._costs_in_proportion("", {}, shape)
+
+    def test_a_sample_that_swells_costs_steps_in_proportion_to_its_size(self) -> None:
+        by_length = sorted(self._cases(), key=lambda case: len(case.body))
+        for case in {case.folder: case for case in (by_length[len(by_length) // 2], by_length[-1])}.values():
+            for what, make in swollen(case.body).items():
+                self._costs_in_proportion(f"{case.folder.name}: {what}", case.headers, make)
+
+    def _costs_in_proportion(self, what: str, headers: Mapping[str, str], make: Make) -> None:
+        counted = []
+        for size in (SMALL, 2 * SMALL):
+            body = make(size)
+            work = self._work(body, headers)
+            found = steps(lambda work=work: counted.append(work()))
+            assert found <= PER_BYTE * len(body) + PER_EVENT * (counted[-1] + 2), what
+            counted[-1] = found
+        assert counted[1] <= 2.5 * counted[0] + PER_EVENT, what
+        assert self._work(make(LIMITS.body_bytes), headers)() <= LIMITS.events_per_request + 1, what
+
+    def _work(self, body: bytes, headers: Mapping[str, str]) -> Callable[[], int]:
+        """Returns what the receiver does with a body of whoever knows the secret; it gives the number of events."""
+        connector, mapping = self.build(), self.mapping()
+        signed = connector.sign(body, headers, NOW)
+        request = inbound(signed.body, signed.headers, signed.path_token)
+
+        def work() -> int:
+            try:
+                connector.verify(request)
+                events = list(islice(connector.parse(request), LIMITS.events_per_request + 1))
+            except (SignatureError, PayloadError) as error:
+                return 0 if len(str(error)) < 2_000 else pytest.fail("the message repeats the body")
+            for event in events:
+                assert digest(event)
+            for event in events[:20]:
+                mapping.apply(event, defaults=DEFAULTS)
+            return len(events)
+
+        return work
 
     def test_an_event_can_be_stored_and_read_back(self, case: Case) -> None:
         for event in self.enriched(case):

@@ -80,7 +80,7 @@ def from_file(bridge: Bridge, source: Source, path: Path) -> list[Chosen]:
         body=body,
         received_at=datetime.now(UTC),
     )
-    events = source.connector.parse(request)
+    events = list(source.connector.parse(request))
     if not events:
         raise PermanentError(f"{path} holds no event that {source.connector.title} understands.")
     came = [event.model_copy(update={"received_at": request.received_at}) for event in events]

@@ -61,6 +61,14 @@ class Server(Section):
     connections: int = Field(
         800, ge=10, le=10_000, description="Connections open at the same time, slow ones included."
     )
+    connections_per_peer: int | None = Field(
+        None,
+        ge=1,
+        le=10_000,
+        description="Connections of one address (IPv6: of one /64 network) at the same time; more get 503. Those "
+        "of trusted_proxy are not counted. Default: a quarter of connections.",
+        examples=[200],
+    )
     header_bytes: int = Field(32_768, ge=4096, le=262_144, description="The largest request header, in bytes.")
     idle_seconds: int = Field(30, ge=1, le=600, description="Seconds after which a silent connection is closed.")
     request_seconds: int = Field(60, ge=1, le=3600, description="Seconds from the first byte of a request to its last.")

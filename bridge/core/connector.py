@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Generic, Literal, Protocol, TypeVar
@@ -219,8 +219,11 @@ class Connector(ABC, Generic[S]):
         """Raises SignatureError unless the request is authentic; compares bytes in constant time."""
 
     @abstractmethod
-    def parse(self, request: InboundRequest) -> Sequence[SourceEvent]:
-        """Cuts an authentic request into events; an empty list is fine. Raises PayloadError."""
+    def parse(self, request: InboundRequest) -> Iterable[SourceEvent]:
+        """Cuts an authentic request into events; none at all is fine. Raises PayloadError.
+
+        What may hold many yields them one by one: the receiver takes no more than its limit allows.
+        """
 
     @abstractmethod
     def sign(self, body: bytes, headers: Mapping[str, str], now: datetime) -> SignedRequest:

@@ -47,8 +47,10 @@ def read_json(
         )
     except json.JSONDecodeError as error:
         raise PayloadError(f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}.") from None
-    # Such text can only come as an escape: as bytes it is no UTF-8.
-    if mend and "\\u" in text:
+    # Text that cannot be stored can only come as an escape: as bytes it is no UTF-8, or was refused above.
+    if "\\u" not in text:
+        return value
+    if mend:
         return _mended(value)
     _check_strings(value)
     return value

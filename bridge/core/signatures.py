@@ -21,6 +21,8 @@ Secrets = Sequence[SecretStr | None]
 """The secret in use and the one before it; None where a setting is not set."""
 
 _MAX_LENGTH: Final = 4096
+_MOST_SIGNATURES: Final = 10
+"""Of one request; each is worked out over the whole body."""
 _ED25519: Final = 32
 """Bytes of either half of such a key."""
 
@@ -143,7 +145,7 @@ def verify_standard_webhooks(
             f"The request is not signed: it needs {prefix}-id, {prefix}-timestamp and {prefix}-signature.",
             code="signature_missing",
         )
-    message, presented = _signed_content(parts[0], parts[1], body), parts[2][:_MAX_LENGTH].split()
+    message, presented = _signed_content(parts[0], parts[1], body), parts[2][:_MAX_LENGTH].split()[:_MOST_SIGNATURES]
     if not any(key.fits(message, signature) for key in keys for signature in presented):
         raise SignatureError(
             f"The header {prefix}-signature does not fit the body: another secret was used, or something changed the "

@@ -153,7 +153,7 @@ def strip_html(value: object) -> str:
         at, piece = _markup(text, start)
         parts.append(piece)
     parts.append(text[at:])
-    return " ".join(html.unescape("".join(parts)).split())
+    return " ".join(_resolved("".join(parts)).split())
 
 
 def _markup(text: str, start: int) -> tuple[int, str]:
@@ -173,12 +173,23 @@ def _markup(text: str, start: int) -> tuple[int, str]:
 
 def unescape(value: object) -> str:
     """Turns `&amp;` into `&`, once."""
-    return html.unescape(as_text(value))
+    return _resolved(as_text(value))
+
+
+_LONG_NUMBER: Final = re.compile(r"&#[0-9]{20,}+;?")
+
+
+def _resolved(text: str) -> str:
+    """Resolves entities; a number that no character has, and that Python would not even read, is a replacement."""
+    return html.unescape(_LONG_NUMBER.sub("\ufffd", text))
 
 
 _SPAN: Final = re.compile(r"<span\b([^<>]{0,200})>([^<]{0,2000})</span>", re.IGNORECASE)
 _SPAN_LANG: Final = re.compile(r"""\blang\s*=\s*["']?([A-Za-z0-9_-]{1,20})""", re.IGNORECASE)
-_MLANG: Final = re.compile(r"\{mlang\s+([A-Za-z0-9_, -]{1,100})\}(.{0,2000}?)\{mlang\}", re.IGNORECASE | re.DOTALL)
+# The words end where the next sign of this kind stands, so that a text of nothing but openings costs one pass.
+_MLANG: Final = re.compile(
+    r"\{mlang\s++([A-Za-z0-9_,-][A-Za-z0-9_, -]{0,99})\}((?:[^{]++|\{(?!mlang))*+)\{mlang\}", re.IGNORECASE
+)
 
 
 def multilang(value: object, locale: str = "") -> str:

@@ -21,6 +21,8 @@ LOOK: Final = 0.05
 """Seconds between looks whether an event is settled."""
 SEATS: Final = 4
 """Senders that may wait at the same time; the web server's other threads stay free for those who do not."""
+MOST_WAITED_FOR: Final = 20
+"""Events of one request; a longer list is answered at once, because each look at it asks the database for all."""
 _MOVING: Final = (State.READY, State.RUNNING, State.RETRYING)
 _JSON: Final = {"Content-Type": "application/json"}
 
@@ -58,7 +60,7 @@ class Answering:
 
     def _settled(self, source: Source, numbers: list[int]) -> list[JsonObject]:
         results = self._results(source, numbers)
-        if not self._seats.acquire(blocking=False):
+        if len(numbers) > MOST_WAITED_FOR or not self._seats.acquire(blocking=False):
             return results
         try:
             end = self.clock() + source.connector.answer_wait

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 import structlog
 
@@ -86,12 +87,13 @@ class Receiver:
         try:
             return self._events(source, request)
         except PayloadError as error:
-            return [_unreadable(source, request, str(error))]
+            return [_unreadable(source, request, str(error)[: requests.TEXT_LENGTH])]
 
     def _events(self, source: Source, request: InboundRequest) -> list[inbox.NewEvent]:
         """Returns the events of an authentic request. Raises PayloadError."""
         try:
-            events = source.connector.parse(request)
+            # One more than is allowed, and the rest is never made: a megabyte can hold a hundred thousand.
+            events = list(islice(source.connector.parse(request), self.events_per_request + 1))
         except PayloadError:
             raise
         except Exception as error:
@@ -101,7 +103,8 @@ class Receiver:
             raise PayloadError(reason) from error
         if len(events) > self.events_per_request:
             raise PayloadError(
-                f"{len(events)} events in one request; limits: events_per_request is {self.events_per_request}."
+                f"More than {self.events_per_request:,} events in one request (limits: events_per_request). Have the "
+                "source send fewer at once, or raise the limit."
             )
         at = request.received_at
         return [new_event(source, one.model_copy(update={"received_at": at}), self.unwanted) for one in events]

@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final
 
 from waitress import wasyncore
@@ -21,7 +20,7 @@ from waitress.server import BaseWSGIServer, create_server
 
 from bridge.core.errors import ConfigError
 from bridge.web.headers import strict_headers
-from bridge.web.strict_http import StrictChannel
+from bridge.web.seats import Seats
 
 WsgiApp = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
@@ -34,6 +33,8 @@ class ServerLimits:
 
     threads: int = 12
     connections: int = 800
+    connections_per_peer: int | None = None
+    """Of one address (IPv6: of one /64 network), the trusted proxy excepted; None: a quarter of `connections`."""
     header_bytes: int = 32_768
     body_bytes: int = 1_048_576
     idle_seconds: int = 30
@@ -132,11 +133,14 @@ def serve(
             f"listen: {listen} cannot be used: {error}. Is another program (or a second certbridge) using this port?"
         ) from error
     listeners = [entry for entry in sockets.values() if isinstance(entry, BaseWSGIServer)]
-    headers = strict_headers(https=https)
+    seats = Seats(
+        limits.connections_per_peer or limits.connections // 4,
+        exempt=proxy.address if proxy else None,
+        strict_headers=strict_headers(https=https),
+        request_seconds=limits.request_seconds,
+    )
     for listener in listeners:
-        listener.channel_class = partial(  # type: ignore[assignment]
-            StrictChannel, strict_headers=headers, request_seconds=limits.request_seconds
-        )
+        listener.channel_class = seats  # type: ignore[assignment]
     return Server(sockets, listeners)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -55,7 +55,7 @@ class HubSpot(Connector[HubSpotSettings]):
         address_token.verify_if_set(request, self.settings)
         proof.verify(request, self.settings)
 
-    def parse(self, request: InboundRequest) -> Sequence[SourceEvent]:
+    def parse(self, request: InboundRequest) -> Iterable[SourceEvent]:
         body = read_json(request.body)
         if isinstance(body, list):
             return batch.cut(body, self.settings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final
@@ -36,13 +36,13 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST_MS: Final = 253_402_300_799_000
 
 
-def cut(elements: Sequence[object], settings: HubSpotSettings) -> list[SourceEvent]:
-    """Returns one event for each element, in the order in which they occurred; never raises for one it cannot read.
+def cut(elements: Sequence[object], settings: HubSpotSettings) -> Iterator[SourceEvent]:
+    """Yields one event for each element, in the order in which they occurred; never raises for one it cannot read.
 
     HubSpot sends a whole batch again for 24 hours unless it is answered with 2xx.
     """
     fields = [element if isinstance(element, dict) else {"element": element} for element in elements]
-    return [_event(one, settings) for one in sorted(fields, key=lambda one: _milliseconds(one) or 0)]
+    return (_event(one, settings) for one in sorted(fields, key=lambda one: _milliseconds(one) or 0))
 
 
 def _event(fields: JsonObject, settings: HubSpotSettings) -> SourceEvent:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from bridge.core.errors import PayloadError
 from bridge.core.models import JsonObject, SourceEvent
 from connectors.hubspot import record, values
-from connectors.hubspot.own_body import event_id, flat, named
+from connectors.hubspot.own_body import by_names, event_id, flat, named
 from connectors.hubspot.record import NOT_COMPLETED, WORKFLOW, Completed, Contact
 from connectors.hubspot.settings import HubSpotSettings
 
@@ -22,7 +22,9 @@ def cut(body: JsonObject, settings: HubSpotSettings) -> list[SourceEvent]:
 
     That the workflow sent it means: completed. So it needs no property that says when; then the time it came counts.
     """
-    portal = values.identifier(_first(body, ("portal-id", "portalId"))) or values.identifier(named(body, "portal"))
+    portal = values.identifier(_first(body, ("portal-id", "portalId"))) or values.identifier(
+        named(by_names(body), "portal")
+    )
     if settings.portal_id and portal and portal != settings.portal_id:
         reason = f"This is about the HubSpot account {portal}, not the one set here."
         return [SourceEvent(event_id=event_id(body), event_type=WORKFLOW, skip=reason)]

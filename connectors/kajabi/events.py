@@ -33,6 +33,8 @@ _NOT_A_COMPLETION: Final = MappingProxyType(
     }
 )
 EVENT_TYPES: Final = frozenset({ADDED, REMOVED, *_NOT_A_COMPLETION})
+_MOST: Final = 20
+"""Contacts times tags in one webhook; Kajabi sends one of each."""
 _CONTACT: Final = ("name", "email", "external_user_id", "address_city", "address_state", "address_country")
 
 
@@ -51,6 +53,11 @@ def cut(body: bytes, site: str, tags: Wanted) -> list[SourceEvent]:
     resources = sections(envelope.get("payload"))
     contacts = [resource for resource in resources if resource.get("type") == "contacts"] or [{}]
     found = [resource for resource in resources if resource.get("type") == "contact_tags"] or [{}]
+    if len(contacts) * len(found) > _MOST:
+        raise PayloadError(
+            f"The body names {len(contacts):,} contacts and {len(found):,} tags; Kajabi sends one of each, and at most "
+            f"{_MOST} pairs are read."
+        )
     return [_about(event_type, contact, tag, envelope, site, tags) for contact in contacts for tag in found]
 
 

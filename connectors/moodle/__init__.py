@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -69,7 +69,7 @@ class Moodle(Connector[MoodleSettings]):
                 code="no_secret",
             )
 
-    def parse(self, request: InboundRequest) -> Sequence[SourceEvent]:
+    def parse(self, request: InboundRequest) -> Iterable[SourceEvent]:
         return self._plugin.read(request.body)
 
     def sign(self, body: bytes, headers: Mapping[str, str], now: datetime) -> SignedRequest:

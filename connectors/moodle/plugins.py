@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import ClassVar
 
@@ -34,7 +34,7 @@ class Plugin(ABC):
         """Raises SignatureError unless the request carries one of `secrets`; `proven`: its address did already."""
 
     @abstractmethod
-    def read(self, body: bytes) -> Sequence[SourceEvent]:
+    def read(self, body: bytes) -> Iterable[SourceEvent]:
         """Cuts the body into events. Raises PayloadError."""
 
     @abstractmethod
@@ -100,8 +100,8 @@ class LogstoreXapi(Plugin):
         presented = (basic_login(request.headers) or "").partition(":")[2]
         verify_token(presented, secrets, what="the password (Basic authentication)")
 
-    def read(self, body: bytes) -> Sequence[SourceEvent]:
-        return [cut(fields) for fields in xapi.completions(body)]
+    def read(self, body: bytes) -> Iterator[SourceEvent]:
+        return (cut(fields) for fields in xapi.completions(body))
 
     def sign(self, body: bytes, headers: Mapping[str, str], secret: SecretStr, now: datetime) -> Signed:
         return body, with_header(headers, "Authorization", basic(f"certbridge:{secret.get_secret_value()}"))

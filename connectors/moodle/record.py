@@ -21,7 +21,7 @@ _COURSE: Final = (
     *("startdate", "enddate", "lang"),
 )
 # Moodle renames a deleted account to "<address>.<time of deletion>" and hashes its address.
-_DELETED_NAME: Final = re.compile(r"@.*\.\d{9,11}$")
+_DELETED_NAME: Final = re.compile(r"[^@]*+@.*\.\d{9,11}")
 
 
 def complete(event: SourceEvent, rest: Rest, *, score: bool) -> SourceEvent:
@@ -103,7 +103,7 @@ def completed_time(status: JsonObject) -> int | None:
 def _user(user: JsonObject) -> JsonObject:
     """Returns the useful fields (null where Moodle may not show them), `deleted`, and profile fields by short name."""
     email = user.get("email")
-    renamed = bool(_DELETED_NAME.search(str(user.get("username", ""))))
+    renamed = bool(_DELETED_NAME.fullmatch(str(user.get("username", ""))))
     hashed = isinstance(email, str) and email != "" and "@" not in email
     deleted = hashed or (renamed and not email)
     return {

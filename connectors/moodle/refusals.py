@@ -14,6 +14,7 @@ from bridge.core.payload import read_json
 from bridge.core.retry import check_status
 
 _TAG: Final = re.compile(r"<[^>]{0,200}>")
+_LONGEST: Final = 2_000
 
 RIGHTS: Final = (
     "The service account lacks a permission: compare its role, given at site level, with certbridge's guide to Moodle."
@@ -87,7 +88,7 @@ def answer_of(response: ApiResponse) -> object:
 
 def _refusal(answer: JsonObject) -> PermanentError | TemporaryError:
     code = str(answer.get("errorcode"))
-    said = " ".join(_TAG.sub(" ", str(answer.get("message") or "")).split())[:200]
+    said = " ".join(_TAG.sub(" ", str(answer.get("message") or "")[:_LONGEST]).split())[:200]
     if code in _PERMANENT:
         return PermanentError(f"{_PERMANENT[code]} Moodle says: {said}", code=code)
     return TemporaryError(f"Moodle could not answer ({code[:40]}): {said}", code="moodle_error")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +13,7 @@ from bridge.core.connector import Page
 from bridge.core.errors import PermanentError
 from bridge.core.models import JsonObject, SourceEvent
 from connectors.moodle.events import found
+from connectors.moodle.links import COURSE, LEARNER, number_in
 from connectors.moodle.report_dates import instant, is_date
 from connectors.moodle.rest import Rest
 
@@ -21,8 +21,6 @@ WINDOW: Final = timedelta(days=30)
 """How far back each poll looks: Moodle's cron may date a completion days before it finds it."""
 _PER_PAGE: Final = 250
 _PAGES: Final = 1_000
-_USER: Final = re.compile(r"/user/(?:profile|view)\.php\?(?:[^\"'#]*[&;])?id=(\d{1,18})", re.ASCII)
-_COURSE: Final = re.compile(r"/course/view\.php\?(?:[^\"'#]*[&;])?id=(\d{1,18})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +105,7 @@ def completions(report: Report, start: datetime) -> Iterator[SourceEvent]:
         shown = row[at].strip() if at < len(row) else ""
         if not shown or shown == "-":
             continue  # not completed
-        user, course = _link(row, _USER), _link(row, _COURSE)
+        user, course = _link(row, *LEARNER), _link(row, COURSE)
         if user is None or course is None:
             raise PermanentError(
                 'The report has a row without a link to the learner or to the course. Add the columns "Full name with '
@@ -136,5 +134,5 @@ def _time_column(report: Report) -> int:
     )
 
 
-def _link(row: Sequence[str], pattern: re.Pattern[str]) -> int | None:
-    return next((int(match[1]) for cell in row if (match := pattern.search(cell))), None)
+def _link(row: Sequence[str], *pages: str) -> int | None:
+    return next((number for cell in row if (number := number_in(cell, *pages)) is not None), None)

@@ -38,7 +38,7 @@ def fields(body: bytes) -> dict[str, object]:
     for name, value in ours.items():
         if isinstance(value, str) and _PLACEHOLDER.fullmatch(value.strip()):
             raise PayloadError(
-                f"tool_trigger sent {value} as it stands in the workflow, so no step before it provides {name}. "
+                f"tool_trigger sent {value[:60]} as it stands in the workflow, so no step before it provides {name}. "
                 f"In the workflow's HTTP step set the params to: {TEMPLATE}"
             )
     if ours["eventname"] is None:

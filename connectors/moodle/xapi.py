@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -10,15 +10,15 @@ from bridge.core.errors import PayloadError
 from bridge.core.models import JsonObject
 from bridge.core.payload import read_json
 from connectors.moodle.events import COMPLETED
+from connectors.moodle.links import COURSE, number_in
 
 _INFO: Final = "http://lrs.learninglocker.net/define/extensions/info"
 _VERB: Final = "http://adlnet.gov/expapi/verbs/completed"
 _COURSE_TYPES: Final = ("https://w3id.org/xapi/cmi5/activitytype/course", "http://adlnet.gov/expapi/activities/course")
-_COURSE: Final = re.compile(r"/course/view\.php\?(?:[^#]*&)?id=(\d{1,18})(?:[&#]|$)", re.ASCII)
 
 
-def completions(body: bytes) -> list[JsonObject]:
-    """Returns the fields of one event for each completed course: ids, seconds, and instead of the learner's number
+def completions(body: bytes) -> Iterator[JsonObject]:
+    """Yields the fields of one event for each completed course: ids, seconds, and instead of the learner's number
     perhaps `learner_username` or `learner_email`. Raises PayloadError.
 
     Statements of this plugin have no id of their own, so these fields are what a redelivery has in common.
@@ -28,7 +28,7 @@ def completions(body: bytes) -> list[JsonObject]:
     statements = [one for one in items if isinstance(one, dict) and "verb" in one]
     if not statements or len(statements) < len(items):
         raise PayloadError("The body is no list of xAPI statements. Is the setting `plugin` right?")
-    return [_fields(one) for one in statements if _is_completed_course(one)]
+    return (_fields(one) for one in statements if _is_completed_course(one))
 
 
 def _is_completed_course(statement: JsonObject) -> bool:
@@ -42,11 +42,10 @@ def _is_completed_course(statement: JsonObject) -> bool:
 
 def _fields(statement: JsonObject) -> JsonObject:
     course = _at(statement, "object", "id")
-    address = _COURSE.search(course) if isinstance(course, str) else None
     return {
         "eventname": COMPLETED,
         **_learner(statement),
-        "courseid": address[1] if address else None,
+        "courseid": number_in(course, COURSE) if isinstance(course, str) else None,
         "timecreated": _seconds(statement.get("timestamp")),
     }
 

@@ -12,6 +12,8 @@ from bridge.core.errors import PayloadError
 MAX_BYTES: Final = 5 * 1024 * 1024
 MAX_DEPTH: Final = 30
 MAX_ELEMENTS: Final = 60_000
+"""Elements, their attributes and namespaces together."""
+_LONGEST_NAMESPACE: Final = 200
 
 
 @dataclass(slots=True)
@@ -53,6 +55,7 @@ class _Builder:
         self._parser = expat.ParserCreate(namespace_separator=" ")
         self._parser.buffer_text = True
         self._parser.StartDoctypeDeclHandler = self._doctype
+        self._parser.StartNamespaceDeclHandler = self._namespace
         self._parser.StartElementHandler = self._start
         self._parser.EndElementHandler = self._end
         self._parser.CharacterDataHandler = self._text
@@ -70,10 +73,18 @@ class _Builder:
     def _doctype(self, *_: object) -> None:
         raise PayloadError("The body declares a document type (DOCTYPE). Salesforce never does; it was not read.")
 
-    def _start(self, name: str, attributes: dict[str, str]) -> None:
+    def _namespace(self, _prefix: str | None, address: str | None) -> None:
+        # The parser writes the address out before the name of every element in it: half a megabyte, ten thousand times.
         self._elements += 1
+        if len(address or "") > _LONGEST_NAMESPACE:
+            raise PayloadError(f"The body has a namespace of more than {_LONGEST_NAMESPACE} characters.")
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        self._elements += 1 + len(attributes)
         if self._elements > MAX_ELEMENTS or len(self._open) > MAX_DEPTH:
-            raise PayloadError(f"The body has more than {MAX_ELEMENTS:,} elements or {MAX_DEPTH} levels.")
+            raise PayloadError(
+                f"The body has more than {MAX_ELEMENTS:,} elements and attributes, or {MAX_DEPTH} levels."
+            )
         element = Element(name, attributes)
         self._open[-1].children.append(element)
         self._open.append(element)

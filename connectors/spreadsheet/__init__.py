@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Final
 
 from pydantic import Field
@@ -65,19 +66,20 @@ class Spreadsheet(Connector[SpreadsheetSettings]):
             raise SignatureError("This source takes files only: certbridge issue --csv FILE.", code="no_webhook")
         address_token.verify(request, self.settings)
 
-    def parse(self, request: InboundRequest) -> Sequence[SourceEvent]:
-        table = list(rows(request.body))
-        if not table:
+    def parse(self, request: InboundRequest) -> Iterator[SourceEvent]:
+        table = rows(request.body)
+        first = next(table, None)
+        if first is None:
             raise PayloadError("The table has a line of column names and no row below it.")
-        self._check_columns(list(table[0]))
-        return [self._event(columns) for columns in table]
+        tidied = [tidy(name) for name in first]
+        self._check_columns(tidied)
+        return (self._event(columns, tidied) for columns in chain([first], table))
 
     def sign(self, body: bytes, headers: Mapping[str, str], now: datetime) -> SignedRequest:
         return SignedRequest(body, dict(headers), address_token.last_part(self.settings))
 
-    def _check_columns(self, names: Sequence[str]) -> None:
+    def _check_columns(self, tidied: Sequence[str]) -> None:
         """Raises PayloadError where a column is missing without which no row can be told from another."""
-        tidied = [tidy(name) for name in names]
         for setting, wanted in (("learner", self.settings.learner), ("key", self.settings.key)):
             if wanted is not None and wanted not in tidied:
                 near = suggestion(wanted, tidied) or "."
@@ -87,8 +89,8 @@ class Spreadsheet(Connector[SpreadsheetSettings]):
                     f"{setting}: in the configuration."
                 )
 
-    def _event(self, columns: Mapping[str, str]) -> SourceEvent:
-        row = {tidy(name): text for name, text in columns.items()}
+    def _event(self, columns: Mapping[str, str], tidied: Sequence[str]) -> SourceEvent:
+        row = dict(zip(tidied, columns.values(), strict=True))
         settings = self.settings
         learner, course, day = (row.get(name, "") for name in (settings.learner, settings.course, settings.date))
         key = row.get(settings.key, "") if settings.key else ""

@@ -56,7 +56,7 @@ class Teachable(Connector[TeachableSettings]):
     def verify(self, request: InboundRequest) -> None:
         proof.verify(request, self.settings)
 
-    def parse(self, request: InboundRequest) -> Sequence[SourceEvent]:
+    def parse(self, request: InboundRequest) -> Iterator[SourceEvent]:
         return cut(request.body)
 
     def sign(self, body: bytes, headers: Mapping[str, str], now: datetime) -> SignedRequest:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final
@@ -45,13 +45,13 @@ EVENT_TYPES: Final = frozenset({COMPLETED, *_NOT_A_COMPLETION})
 _SPELLED: Final = MappingProxyType({name.lower(): name for name in EVENT_TYPES})
 
 
-def cut(body: bytes) -> list[SourceEvent]:
-    """Returns the events of a request: an object, or (by a switch of the webhook) a list of them, also an empty one.
+def cut(body: bytes) -> Iterator[SourceEvent]:
+    """Yields the events of a request: an object, or (by a switch of the webhook) a list of them, also an empty one.
 
     Raises PayloadError.
     """
     value = read_json(body)
-    return [_event(element) for element in (value if isinstance(value, list) else [value])]
+    return (_event(element) for element in (value if isinstance(value, list) else [value]))
 
 
 def completion(

@@ -120,7 +120,7 @@ def test_requirements_that_cannot_be_compared_hold_the_event(odd: object) -> Non
 def test_the_format_caliper_is_refused_as_unreadable() -> None:
     caliper = {"sensor": "https://school.instructure.com/", "dataVersion": "http://purl.imsglobal.org/ctx/caliper/v1p1"}
     with pytest.raises(PayloadError, match="no type"):
-        canvas().parse(inbound(json.dumps(caliper).encode(), {}))
+        list(canvas().parse(inbound(json.dumps(caliper).encode(), {})))
 
 
 def test_the_course_is_known_by_its_sis_id_too() -> None:

@@ -75,7 +75,7 @@ class TestHubSpot(ConnectorContract):
     def test_a_hostile_body_is_refused_or_read_and_nothing_else(self, hostile: bytes) -> None:
         if hostile == b"[]":
             # A batch without events is one that HubSpot may send.
-            assert hubspot().parse(inbound(hostile, {})) == []
+            assert list(hubspot().parse(inbound(hostile, {}))) == []
         else:
             super().test_a_hostile_body_is_refused_or_read_and_nothing_else(hostile)
 

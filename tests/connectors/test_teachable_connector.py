@@ -32,7 +32,7 @@ class TestTeachable(ConnectorContract):
 
     def test_a_hostile_body_is_refused_or_read_and_nothing_else(self, hostile: bytes) -> None:
         if hostile == b"[]":  # a list is how Teachable may send its events, and there is none in this one
-            assert teachable().parse(inbound(hostile, {}, TOKEN)) == []
+            assert list(teachable().parse(inbound(hostile, {}, TOKEN))) == []
         else:
             super().test_a_hostile_body_is_refused_or_read_and_nothing_else(hostile)
 

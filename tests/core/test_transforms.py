@@ -202,6 +202,21 @@ def test_multilang_picks_one_language_of_braces() -> None:
     assert multilang(text, "fr") == "? 1"
 
 
+def test_multilang_takes_the_words_between_two_signs_and_no_further() -> None:
+    assert multilang("{mlang en}A{mlang}{mlang de}B{mlang}" * 2, "de") == "B"
+    assert multilang("{mlang   de, at}{B}{mlang}", "de") == "{B}"
+    unfinished = "{mlang en}A{mlang de}B"
+    assert multilang(unfinished, "de") == unfinished
+    assert multilang("{mlang en}" * 1_900, "de") == "{mlang en}" * 1_900
+    assert multilang("{mlang" + " " * 19_000, "de") == "{mlang" + " " * 19_000
+
+
+def test_a_number_of_thousands_of_digits_is_no_sign() -> None:
+    for digits in (20, 5_000):
+        assert unescape("a&#" + "9" * digits + ";b") == strip_html("a&#" + "9" * digits + ";b") == "a\ufffdb"
+    assert unescape("&#65;&#00066;&#x43;") == "ABC"
+
+
 def test_multilang_leaves_other_text_alone() -> None:
     for text in ("Plain", '<span class="x">A</span>', "{mlang en}open", "<span lang='en'>A</span>"):
         assert multilang(text, "de") == text

@@ -138,7 +138,7 @@ def test_more_events_than_allowed_in_one_request_are_refused_as_a_whole(
     monkeypatch.setattr(connector, "parse", lambda request: [*one(request)] * 1001)
     answer = live.post_sample(COMPLETED)
     assert live.event(answer.event).state is State.FAILED
-    assert "1001 events in one request" in answer.json()["reason"]
+    assert "More than 1,000 events in one request" in answer.json()["reason"]
 
 
 # -- the same event with other words -------------------------------------------------------------

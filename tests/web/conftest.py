@@ -11,7 +11,7 @@ from web_doors import Bench
 from bridge.web.application import create_app
 from bridge.web.server import ServerLimits, TrustedProxy, serve
 
-LIMITS = ServerLimits(threads=4, connections=200, header_bytes=16_384, body_bytes=100_000)
+LIMITS = ServerLimits(threads=4, connections=200, connections_per_peer=100, header_bytes=16_384, body_bytes=100_000)
 
 
 @pytest.fixture

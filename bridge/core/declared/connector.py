@@ -61,7 +61,7 @@ class DeclaredConnector(Connector[ConnectorSettings]):
             self.needs_refresh = True
             raise
 
-    def parse(self, request: InboundRequest) -> Sequence[SourceEvent]:
+    def parse(self, request: InboundRequest) -> Iterator[SourceEvent]:
         webhook = self.declaration.webhook
         if webhook is None:
             raise PayloadError(f"{self.title} sends no webhooks.")
@@ -72,7 +72,7 @@ class DeclaredConnector(Connector[ConnectorSettings]):
             "query": query_of(request),
             "settings": self._visible,
         }
-        return [self._event({**around, "item": item}) for item in elements(body, webhook.items)]
+        return (self._event({**around, "item": item}) for item in elements(body, webhook.items))
 
     def _event(self, scope: dict[str, object]) -> SourceEvent:
         webhook = self.declaration.webhook
