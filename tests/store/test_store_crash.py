@@ -121,13 +121,13 @@ def test_a_command_waits_its_turn_and_then_says_what_is_in_the_way(database_url:
 
 def test_only_one_may_serve_a_sqlite_file(tmp_path: Any) -> None:
     url = f"sqlite:///{tmp_path}/x.db"
-    assert not OwnerLock.held_elsewhere(url)
+    assert OwnerLock.serving(url) is None
     with OwnerLock(url):
-        assert OwnerLock.held_elsewhere(url)
+        assert OwnerLock.serving(url) is not None
         with pytest.raises(ConfigError, match=rf"process {os.getpid()}\).*x\.db"), OwnerLock(url):
             pass
-        assert OwnerLock.held_elsewhere(url)
-    assert not OwnerLock.held_elsewhere(url)
+        assert OwnerLock.serving(url) is not None
+    assert OwnerLock.serving(url) is None
     with OwnerLock(url):
         pass
 
@@ -141,17 +141,17 @@ def test_the_lock_goes_with_the_process_that_held_it(tmp_path: Any) -> None:
     with subprocess.Popen([sys.executable, "-c", code, url], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
-        assert OwnerLock.held_elsewhere(url)
+        assert OwnerLock.serving(url) is not None
         with pytest.raises(ConfigError, match=f"process {process.pid}"), OwnerLock(url):
             pass
         process.kill()
-    assert not OwnerLock.held_elsewhere(url)
+    assert OwnerLock.serving(url) is None
 
 
 def test_postgresql_may_be_served_by_many() -> None:
     url = "postgresql+psycopg://a@127.0.0.1/x"
     with OwnerLock(url), OwnerLock(url):
-        assert not OwnerLock.held_elsewhere(url)
+        assert OwnerLock.serving(url) is None
 
 
 # -- PostgreSQL goes away ------------------------------------------------------------------------
