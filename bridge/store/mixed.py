@@ -35,7 +35,7 @@ def refuse_mixed(url: str, note: Note | None) -> None:
         raise ConfigError(
             f"database: {path} and its log {log.name} do not belong together ({faults[0]}). The file was replaced "
             f"while certbridge ran. To restore a backup: move {log.name} and {real.name}-shm away, put the backup at "
-            f"{path} once more, and start certbridge. To go back: put the file there that was replaced, and leave its log."
+            f"{path} once more, and start certbridge. To go back: put the file there that was replaced, beside its log."
         )
 
 
