@@ -36,7 +36,7 @@ from bridge.flow.normalise import not_wanted
 from bridge.flow.past import Past
 from bridge.flow.plan import Planner
 from bridge.flow.poll import Polling
-from bridge.flow.presence import Presence, daemon_lives
+from bridge.flow.presence import Presence
 from bridge.flow.receive import Receiver
 from bridge.flow.schedule import Schedule
 from bridge.flow.send import Sending
@@ -45,13 +45,13 @@ from bridge.flow.templates import Templates
 from bridge.flow.upkeep import Upkeep
 from bridge.flow.view import Publisher
 from bridge.flow.work import Workers
+from bridge.installation import open_database
 from bridge.issuing.renderer import Renderer, check_template
 from bridge.issuing.template import load_template
 from bridge.observe import Redactor
 from bridge.parts import client, postboxes, rhythms
-from bridge.store import queue
 from bridge.store import sources as stored_sources
-from bridge.store.engine import OwnedError, OwnerLock, Store, open_store
+from bridge.store.engine import OwnedError, OwnerLock, Store
 
 log = structlog.get_logger(__name__)
 
@@ -257,12 +257,11 @@ class Bridge:
         if self.daemon_running:
             return False
         try:
-            with OwnerLock(self.config.database_url):
-                self.workers.run_until_idle(inbox_ids=inbox_ids, outbox_ids=outbox_ids)
+            with OwnerLock(self.config.database_url, command=True) as lock:
+                # To a daemon that was started since: what was queued is on disk, and nobody can reach that one yet.
+                return self.workers.run_until_idle(inbox_ids=inbox_ids, outbox_ids=outbox_ids, hand_over=lock.wanted)
         except OwnedError:
-            # A daemon started since: what was queued is on disk, and it has seen it.
             return False
-        return True
 
     def close(self) -> None:
         """Takes leave of the other nodes, stops the children, closes connections and the store."""
@@ -277,52 +276,21 @@ class Bridge:
 
 
 @contextmanager
-def open_bridge(config: Config, *, role: Role) -> Iterator[Bridge]:
+def open_bridge(config: Config, *, role: Role, stopping: Callable[[], bool] = lambda: False) -> Iterator[Bridge]:
     """Opens the store, brings it up to date and puts the bridge together; closes everything at the end.
 
     `daemon` takes the lock of a SQLite file for as long as it lives; `command` works beside a daemon or without one.
+    `stopping` ends the wait of a daemon for a command that still works.
     Raises ConfigError (and MappingError) with what is wrong.
     """
-    _make_data_dir(config)
-    lock = OwnerLock(config.database_url)
-    if role == "daemon":
-        lock.__enter__()
-    try:
-        store = open_store(config.database_url, owner=role == "daemon", queue_limit=config.limits.queued_writes)
-        try:
-            store.upgrade()
-            if role == "daemon" and store.dialect == "sqlite":
-                _take_over(store)
-            beside = role == "command" and (OwnerLock.held_elsewhere(config.database_url) or daemon_lives(store))
-            bridge = _assemble(config, store, daemon_running=beside)
-            if role == "daemon":
-                bridge.presence.begin()
-        except BaseException:
-            store.close()
-            raise
+    with open_database(config, daemon=role == "daemon", stopping=stopping) as opened:
+        bridge = _assemble(config, opened.store, daemon_running=opened.served)
+        if role == "daemon":
+            bridge.presence.begin()
         try:
             yield bridge
         finally:
             bridge.close()
-    finally:
-        if role == "daemon":
-            lock.__exit__(None, None, None)
-
-
-def _take_over(store: Store) -> None:
-    """Frees what a daemon that died had in work: the lock of the file proves that nobody works on it any more."""
-    left = store.transact(queue.forget_leases)
-    if left:
-        log.warning("taking over what certbridge had in work when it last ended", rows=left)
-
-
-def _make_data_dir(config: Config) -> None:
-    try:
-        config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"data_dir: {config.data_dir} cannot be made ({error.strerror}). Name a folder that certbridge may write."
-        ) from error
 
 
 def _assemble(config: Config, store: Store, *, daemon_running: bool) -> Bridge:

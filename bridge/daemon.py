@@ -18,7 +18,7 @@ from bridge.config import Config
 from bridge.core.errors import ConfigError, UnavailableError
 from bridge.observe import configure_logging
 from bridge.store import certificates
-from bridge.store.engine import Transaction
+from bridge.store.engine import StoppedWaitingError, Transaction
 from bridge.web.application import create_app
 from bridge.web.doors import Doors, PublicCertificate, WebSettings
 from bridge.web.server import Server, ServerLimits, TrustedProxy
@@ -66,9 +66,14 @@ class Running:
 
 
 @contextmanager
-def running(config: Config, *, reread: Callable[[], Config] | None = None) -> Iterator[Running]:
-    """Serves and works for as long as the block lasts; `reread` reads the configuration anew, for its secrets."""
-    with open_bridge(config, role="daemon") as bridge:
+def running(
+    config: Config, *, reread: Callable[[], Config] | None = None, give_up: Callable[[], bool] = lambda: False
+) -> Iterator[Running]:
+    """Serves and works for as long as the block lasts; `reread` reads the configuration anew, for its secrets.
+
+    `give_up` is asked while a command still works with the database. Raises StoppedWaitingError when it says so.
+    """
+    with open_bridge(config, role="daemon", stopping=give_up) as bridge:
         stopping = threading.Event()
         bridge.renderer()  # children start now, not with the first certificate
         bridge.workers.start()
@@ -131,7 +136,7 @@ def serve(
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        with running(config, reread=reread) as run:
+        with running(config, reread=reread, give_up=told.is_set) as run:
             for warning in run.bridge.store.warnings():
                 log.warning("store", warning=warning)
             log.info("ready", url=run.url, sources=sorted(run.bridge.sources))
@@ -143,6 +148,8 @@ def serve(
             # Everything that can be closed is; a call that never returns must not keep the process.
             sys.stdout.flush()
             os._exit(0)
+    except StoppedWaitingError:
+        log.info("stopping")
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -180,6 +187,9 @@ class _Readiness:
     def __call__(self) -> Sequence[str]:
         if self._stopping.is_set():
             return ["certbridge is stopping."]
+        trouble = self._bridge.store.trouble()
+        if trouble is not None:
+            return [f"{trouble.public} The log says what to do."]
         details = list(self._bridge.store.problems())
         if details != self._told:
             self._told = details

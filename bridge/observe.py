@@ -20,6 +20,8 @@ import structlog
 from pydantic import SecretStr
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from bridge.core.errors import MisplacedError, UnavailableError
+
 REDACTED: Final = "[redacted]"
 SHORTEST_SECRET: Final = 4
 """Characters. Replacing "a" by value would make every text useless; the configuration refuses shorter secrets."""
@@ -190,6 +192,12 @@ def _escaped(text: str, kept: frozenset[str]) -> str:
         return match.group() if match.group() in kept else match.group().encode("unicode_escape").decode()
 
     return _CONTROL.sub(replacement, text)
+
+
+def put_off(log: Any, event: str, error: UnavailableError, **facts: object) -> None:
+    """Tells why something was put off; that the database is not where it was the store has told already, once."""
+    say = log.debug if isinstance(error, MisplacedError) else log.warning
+    say(event, reason=str(error), **facts)
 
 
 # -- crash points ----------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from bridge.core.mapping import CourseListing
 from bridge.core.mapping import Mapping as CompiledMapping
 from bridge.core.wording import suggestion
 from bridge.flow.mappings import MappingFile, read_mapping
+from bridge.installation import vanished
 from bridge.issuing.renderer import check_template
 from bridge.issuing.template import load_template
 
@@ -53,6 +54,7 @@ def problems(path: Path, environ: Mapping[str, str]) -> list[Problem]:
     try:
         config = read_config(path, environ)
         files, folder, texts = mapping_files(config), config.templates, mapping_texts(config)
+        found += [Problem(None, said) for said in (vanished(config),) if said is not None]
     except ConfigError as error:
         found += error.problems
         texts = mappings_to_extend(mappings_folder(path))

@@ -38,6 +38,7 @@ def load(path: Path, connectors: Connectors, environ: Mapping[str, str]) -> Conf
     if config is None or loading.problems:
         raise ConfigError(sorted(loading.problems, key=_place))
     config.remember_connectors(loading.used)
+    config.remember_file(Path(path).absolute())
     return config
 
 

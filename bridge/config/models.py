@@ -229,6 +229,7 @@ class Config(Section):
     log: Log = _part("What certbridge says about its work, on standard error.")
     sources: dict[str, SourceConfig] = Field({}, description="The systems that report completions.")
     _connectors: Mapping[str, type[Connector[Any]]] = PrivateAttr(default={})
+    _file: Path | None = PrivateAttr(default=None)
 
     @property
     def connectors(self) -> Mapping[str, type[Connector[Any]]]:
@@ -238,6 +239,15 @@ class Config(Section):
     def remember_connectors(self, connectors: Mapping[str, type[Connector[Any]]]) -> None:
         """Keeps what was found while reading: a declaration may be edited meanwhile."""
         self._connectors = dict(connectors)
+
+    @property
+    def file(self) -> Path | None:
+        """The file it was read from."""
+        return self._file
+
+    def remember_file(self, path: Path) -> None:
+        """Keeps where it was read from."""
+        self._file = path
 
     @property
     def database_url(self) -> str:

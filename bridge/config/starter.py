@@ -74,6 +74,7 @@ _IGNORED: Final = """\
 /data/
 /mail/
 /mail-test/
+/*.installation
 """
 
 

@@ -6,6 +6,7 @@ BridgeError
 ├── SignatureError         the request is not authentic                → 401, nothing processed
 ├── PayloadError           authentic but unreadable                    → stored as failed
 ├── UnavailableError       the store is busy or down                   → 503 with Retry-After
+│   └── MisplacedError     the database is not the one that was opened → the same, and nothing is done meanwhile
 ├── HeldError              a person has to decide                      → held
 ├── PermanentError         the other side will never accept this       → failed
 └── TemporaryError         worth another attempt, may name when        → retrying
@@ -96,6 +97,26 @@ class UnavailableError(BridgeError):
     def __init__(self, message: str = "", *, code: str | None = None, retry_after: float = 5.0) -> None:
         super().__init__(message, code=code)
         self.retry_after = retry_after
+
+    @property
+    def public(self) -> str:
+        """Returns what a stranger may read of it."""
+        return str(self)
+
+
+class MisplacedError(UnavailableError):
+    """The database is not the one that was opened; the store has told the log so, once."""
+
+    code = "store_misplaced"
+
+    def __init__(self, message: str, *, public: str) -> None:
+        """`message` names files and says what to do; `public` says the same to strangers, without names."""
+        super().__init__(message, retry_after=30.0)
+        self._public = public
+
+    @property
+    def public(self) -> str:
+        return self._public
 
 
 class HeldError(BridgeError):

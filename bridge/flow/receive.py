@@ -17,7 +17,7 @@ from bridge.core.source import Source
 from bridge.flow.answer import Answering
 from bridge.flow.arrival import Unwanted, new_event
 from bridge.flow.lease import LostLeaseError
-from bridge.observe import Redactor, crash_point
+from bridge.observe import Redactor, crash_point, put_off
 from bridge.store import inbox, requests, sources, stuck
 from bridge.store.engine import Store, Transaction
 
@@ -80,8 +80,8 @@ class Receiver:
         return self.answering.look(known, event)
 
     def _unavailable(self, source: Source, error: UnavailableError) -> Reply:
-        log.warning("not stored", source=source.name, reason=str(error))
-        return source.connector.reply(Received(503, "unavailable", str(error), retry_after=error.retry_after))
+        put_off(log, "not stored", error, source=source.name)
+        return source.connector.reply(Received(503, "unavailable", error.public, retry_after=error.retry_after))
 
     def _read(self, source: Source, request: InboundRequest) -> list[inbox.NewEvent]:
         try:
@@ -209,7 +209,7 @@ class Receiver:
             self.store.transact(lambda tx: requests.record_rejected(tx, kept, per_hour=most), wait=2.0)
         except UnavailableError as error:
             # The sender is refused either way; only our own record of the refusal is lost, and the log says so.
-            log.warning("refusal not recorded", source=kept.source, reason=str(error))
+            put_off(log, "refusal not recorded", error, source=kept.source)
 
     def _kept(
         self, source: str, request: InboundRequest, received: Received, peer: str, *, with_body: bool

@@ -13,6 +13,7 @@ from bridge.core.errors import UnavailableError
 from bridge.flow.mappings import Mappings
 from bridge.flow.presence import Presence
 from bridge.flow.templates import Templates
+from bridge.observe import put_off
 from bridge.store import inbox
 from bridge.store.engine import Store
 
@@ -70,7 +71,7 @@ def told(task: Callable[[], None]) -> Callable[[], None]:
         try:
             task()
         except UnavailableError as error:
-            log.warning("the store is not available", reason=str(error))
+            put_off(log, "the store is not available", error)
         except Exception:
             # Whatever it is, the schedule has to go on: without it no edited mapping would be taken over any more.
             log.exception("unexpected error in the upkeep")

@@ -13,6 +13,7 @@ import structlog
 from bridge.core.errors import UnavailableError
 from bridge.flow.clerk import Clerk
 from bridge.flow.plan import MAIL, TEST_MAIL, WRITE_BACK
+from bridge.observe import put_off
 from bridge.store import consequences, inbox, outbox
 from bridge.store.engine import Store, Transaction
 
@@ -93,17 +94,22 @@ class Workers:
         inbox_ids: Collection[int] | None = None,
         outbox_ids: Collection[int] | None = None,
         deadline: float = 60.0,
-    ) -> None:
+        hand_over: Callable[[], bool] = lambda: False,
+    ) -> bool:
         """Works in the calling thread until nothing is due now; for commands while no daemon runs.
 
         With ids: until nothing of these events, of the deliveries that follow from them, and of these deliveries is.
+        `hand_over` is asked between two rows whether somebody else takes on the rest; returns False when it did.
         """
         end, over = time.monotonic() + deadline, threading.Event()
         heartbeat = threading.Thread(target=self._heartbeat_loop, args=(over,), name="heartbeat", daemon=True)
         heartbeat.start()
         try:
-            while time.monotonic() < end and (row := self._claim_one(inbox_ids, outbox_ids)) is not None:
+            while not (given := hand_over()) and time.monotonic() < end:
+                if (row := self._claim_one(inbox_ids, outbox_ids)) is None:
+                    break
                 self._work(_lane(row), row)
+            return not given
         finally:
             over.set()
             heartbeat.join()
@@ -117,7 +123,7 @@ class Workers:
             try:
                 found = self._dispatch()
             except UnavailableError as error:
-                log.warning("the store is not available", reason=str(error))
+                put_off(log, "the store is not available", error)
             except Exception:
                 # Whatever went wrong, the next look starts afresh; a silent end of this thread would stop everything.
                 log.exception("unexpected error in the dispatcher")
@@ -193,7 +199,7 @@ class Workers:
                 self.clerk.outbox_row(row)
         except UnavailableError as error:
             # The result could not be stored: the lease runs out and the row is worked on again, idempotently.
-            log.warning("result not stored", lane=lane, row=row.id, reason=str(error))
+            put_off(log, "result not stored", error, lane=lane, row=row.id)
         except Exception:
             # Nobody looks at what a thread of work raised; the lease runs out and the row is worked on again.
             log.exception("unexpected error", lane=lane, row=row.id)
@@ -228,7 +234,7 @@ class Workers:
                 try:
                     act()
                 except UnavailableError as error:
-                    log.warning("leases not renewed", reason=str(error))
+                    put_off(log, "leases not renewed", error)
                 except Exception:
                     # Without a heartbeat everything would be worked on twice; the next beat starts afresh.
                     log.exception("unexpected error in the heartbeat")

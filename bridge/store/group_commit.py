@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection
 
-from bridge.core.errors import UnavailableError
+from bridge.core.errors import MisplacedError, UnavailableError
 from bridge.store.transaction import Transaction, inside_fn, run_hooks
 
 T = TypeVar("T")
@@ -44,7 +44,12 @@ class _Job:
 
 
 class GroupWriter:
-    """Owns the only connection that writes; `connect` and `explain` come from the SQLite store."""
+    """Owns the only connection that writes; everything it is given comes from the SQLite store.
+
+    `check` raises MisplacedError where the file that is open is not the one at its path. It is asked before anything
+    is opened, before each commit (then nothing was stored), and after it, before anybody is told that it is on disk.
+    `tidy` is called after a group, once everybody has an answer.
+    """
 
     def __init__(
         self,
@@ -52,11 +57,15 @@ class GroupWriter:
         explain: Callable[[BaseException], UnavailableError | None],
         idle: Callable[[Connection], None],
         *,
+        check: Callable[..., None],
+        tidy: Callable[[Connection], None],
         queue_limit: int = QUEUE_LIMIT,
     ) -> None:
         self._connect = connect
         self._explain = explain
         self._idle = idle
+        self._check = check
+        self._tidy = tidy
         self._queue_limit = queue_limit
         self._queue: deque[_Job] = deque()
         self._wake = threading.Condition()
@@ -164,6 +173,7 @@ class GroupWriter:
 
     def _write(self, group: list[_Job]) -> None:
         try:
+            self._check()
             connection = self._connected()
             if group[0].outside:
                 if group[0].claim():
@@ -178,6 +188,14 @@ class GroupWriter:
         for job in started:
             run_hooks(job.hooks)
             self._finish(job, job.error)
+        self._tidy_up(connection)
+
+    def _tidy_up(self, connection: Connection) -> None:
+        try:
+            self._tidy(connection)
+        except Exception as error:  # noqa: BLE001 (what was answered is on disk; the thread must live on)
+            _log.log(_level(error), "the write-ahead log was not moved into the database: %s", error)
+            self._disconnect()
 
     def _run_group(self, connection: Connection, group: list[_Job]) -> list[_Job]:
         """Runs each job in its own savepoint, commits, and returns the jobs that were run."""
@@ -187,6 +205,8 @@ class GroupWriter:
                 if job.claim():
                     started.append(job)
                     self._run_one(connection, job)
+            self._check()
+        self._check(stored=None)
         return started
 
     def _run_one(self, connection: Connection, job: _Job) -> None:
@@ -207,8 +227,12 @@ class GroupWriter:
 
     def _fail(self, group: list[_Job], error: Exception) -> None:
         """Tells every waiter of the group; the connection is replaced, which rolls back whatever it held."""
-        _log.error("a group of %d transactions was not stored: %s", len(group), error)
+        _log.log(_level(error), "a group of %d transactions was not stored: %s", len(group), error)
         self._disconnect()
+        if isinstance(error, MisplacedError):
+            for job in group:
+                self._finish(job, MisplacedError(str(error), public=error.public))
+            return
         causes = (self._explain(error), *(job.error for job in group if isinstance(job.error, UnavailableError)))
         cause = next((cause for cause in causes if cause is not None), None)
         for job in group:
@@ -234,3 +258,8 @@ class GroupWriter:
         if connection is not None:
             connection.invalidate()
             connection.close()
+
+
+def _level(error: Exception) -> int:
+    """Says how loudly to tell of it: that the database is not where it was is told once, and not by each group."""
+    return logging.DEBUG if isinstance(error, MisplacedError) else logging.ERROR

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import URL, Engine, create_engine
+from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from bridge.core.errors import UnavailableError
+from bridge.core.errors import MisplacedError, UnavailableError
 from bridge.store import schema
+from bridge.store.identity import SAID
+from bridge.store.place import Trouble
 from bridge.store.transaction import WAIT, Store, Transaction, inside_fn, refuse_nesting, run_hooks
 
 T = TypeVar("T")
 TRIES: Final = 20
 
+_log = logging.getLogger(__name__)
+
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _CONFLICTS: Final = ("40001", "40P01")  # serialization failure, deadlock: the work was undone and may be done again
 _AWAY: Final = ("08", "57P01", "57P02", "57P03", "53300")  # connection lost, shutting down, starting, too many clients
 _UNFIT: Final = ("53", "55P03", "57014", "25006", "58", "XX")  # full, locked, timed out, read-only, disk, damaged
+_UNFIT_NOW: Final = ("28", "3D000", "42501")  # login refused, no such database, a right that was taken away
+_UNPREPARED: Final = ("42P01", "42703", "3F000")  # no such table, column, schema: dropped, or half restored
 
 
 class PostgresStore(Store):
@@ -40,12 +47,18 @@ class PostgresStore(Store):
             isolation_level="REPEATABLE READ",
             execution_options={"postgresql_readonly": True},
         )
+        self._expected: str | None = None
+        self._trouble: Trouble | None = None
+        for engine in (self._write_engine, self._read_engine):
+            event.listen(engine, "connect", self._recognise)
         self._probed = 0.0
         self._probe_problems: list[str] = []
 
     def transact(self, fn: Callable[[Transaction], T], *, wait: float = WAIT) -> T:
         refuse_nesting()
-        return self._until(self._write_engine, fn, wait)
+        result = self._until(self._write_engine, fn, wait)
+        self._fine()
+        return result
 
     def read(self, fn: Callable[[Transaction], T], *, wait: float = WAIT) -> T:
         refuse_nesting()
@@ -57,6 +70,13 @@ class PostgresStore(Store):
             schema.upgrade(self._write_engine, before=lambda _: None)
         except (DBAPIError, PoolTimeout) as error:
             raise self._unavailable(error) from error
+
+    def expect(self, identity: str) -> None:
+        self._expected = identity
+
+    def trouble(self) -> Trouble | None:
+        self.problems()
+        return self._trouble
 
     def problems(self) -> list[str]:
         # Cached for a second: /readyz is open to strangers, and each probe writes to the disk.
@@ -70,6 +90,34 @@ class PostgresStore(Store):
         self._read_engine.dispose()
 
     # -- inside --------------------------------------------------------------------------------
+
+    def _recognise(self, connection: Any, _: object) -> None:
+        """Looks into a database that is connected to (anew): it may have been dropped and made again meanwhile."""
+        if self._expected is None:
+            return
+        try:
+            found = connection.execute(SAID.text).fetchone()
+        finally:
+            connection.rollback()
+        if found is None or found[0] != self._expected:
+            raise self._misplaced(
+                "The database is another one than before; certbridge has to be restarted.",
+                f"The database {self._where} is another one than certbridge was started with. Put that one back and it "
+                "goes on by itself; to work with this one, restart certbridge.",
+            )
+
+    def _misplaced(self, public: str, advice: str) -> MisplacedError:
+        """Returns the error that says so; the log is told when it begins."""
+        trouble = Trouble(public, advice)
+        if trouble != self._trouble:
+            self._trouble = trouble
+            _log.error("not storing, issuing or sending anything: %s", advice)
+        return MisplacedError(f"{advice} Nothing was stored.", public=public)
+
+    def _fine(self) -> None:
+        if self._trouble is not None:
+            self._trouble = None
+            _log.warning("the database can be used again; going on")
 
     def _until(self, engine: Engine, fn: Callable[[Transaction], T], wait: float) -> T:
         """Runs `fn` again after a conflict or a lost connection, until it is committed or `wait` seconds are over."""
@@ -112,8 +160,15 @@ class PostgresStore(Store):
         return result
 
     def _unavailable(self, error: Exception) -> UnavailableError:
-        if _sqlstate(error) == "42P01":
-            return UnavailableError(schema.not_prepared(self._where), code="store_unavailable")
+        state = _sqlstate(error)
+        if state in _UNPREPARED:
+            return self._misplaced("The database has no tables, or not all.", schema.not_prepared(self._where))
+        if state == "25006":
+            return self._misplaced(
+                "The database can only be read now.",
+                f"The database {self._where} can only be read now (a standby, or switched to read-only). certbridge "
+                "goes on by itself once it can be written.",
+            )
         orig = error.orig if isinstance(error, DBAPIError) else error
         cause = str(orig).strip().split("\n", maxsplit=1)[0]
         return UnavailableError(
@@ -151,4 +206,4 @@ def _may_run_again(error: DBAPIError) -> bool:
 
 
 def _is_unfit(error: DBAPIError) -> bool:
-    return _sqlstate(error).startswith(_UNFIT) or _sqlstate(error) == "42P01"
+    return _sqlstate(error).startswith((*_UNFIT, *_UNFIT_NOW, *_UNPREPARED))

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
+from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, NullPool, QueuePool, create_engine, event
 from sqlalchemy.exc import DBAPIError
@@ -16,7 +17,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from bridge.core.errors import ConfigError, UnavailableError
 from bridge.store import schema
+from bridge.store.anchor import Anchor
 from bridge.store.group_commit import QUEUE_LIMIT, GroupWriter
+from bridge.store.owner import OwnerLock
+from bridge.store.place import Place, Trouble, database_path
 from bridge.store.transaction import WAIT, Store, Transaction, inside_fn, refuse_nesting, run_hooks
 
 T = TypeVar("T")
@@ -25,6 +29,9 @@ MIGRATION_SECONDS: Final = 60.0
 LOG_LIMIT_BYTES: Final = 64 * 1024 * 1024
 FREE_BYTES: Final = 20 * 1024 * 1024
 STUCK_SECONDS: Final = 30.0
+GROUPS: Final = 64
+GROWTH_BYTES: Final = 4 * 1024 * 1024
+"""After so many groups, or so much more log, the log is moved into the file."""
 
 # https://www.sqlite.org/rescode.html: primary result codes that are about the machine, not about the statement.
 _CAUSES: Final = {
@@ -46,13 +53,28 @@ class SqliteStore(Store):
 
     dialect = "sqlite"
 
-    def __init__(self, url: URL, *, owner: bool, queue_limit: int = QUEUE_LIMIT) -> None:
+    def __init__(self, url: URL, *, owner: bool, queue_limit: int = QUEUE_LIMIT, lock: OwnerLock | None = None) -> None:
+        """`lock` is the one that the owner holds: it has to stay where it is as well."""
         self.path = database_path(url)
-        self._write_engine = _engine(url, write=True)
-        self._read_engine = _engine(url, write=False)
+        # On a network's file system the times of a file may change without anybody writing.
+        self._place = Place(self.path, alone=owner and _network_file_system(self.path) is None)
+        self._anchor = Anchor(self._place, self._connect_anchor, self._stat, lock, owner=owner)
+        self._write_engine = _engine(url, self.path, self._anchor, write=True)
+        self._read_engine = _engine(url, self.path, self._anchor, write=False)
         self._writer = (
-            GroupWriter(self._connect_writer, self._explain, _truncate, queue_limit=queue_limit) if owner else None
+            GroupWriter(
+                self._connect_writer,
+                self._explain,
+                self._truncate,
+                check=self._anchor.check,
+                tidy=self._tidy,
+                queue_limit=queue_limit,
+            )
+            if owner
+            else None
         )
+        self._groups = 0
+        self._log_bytes = 0
         self._probed = 0.0
         self._probe_problems: list[str] = []
 
@@ -60,12 +82,12 @@ class SqliteStore(Store):
         refuse_nesting()
         if self._writer is not None:
             return self._writer.submit(fn, wait=wait)
-        self._refuse_missing()
+        self._anchor.check()
         return self._beside(fn, wait)
 
     def read(self, fn: Callable[[Transaction], T], *, wait: float = WAIT) -> T:
         refuse_nesting()
-        self._refuse_missing()
+        self._anchor.check()
         try:
             with self._read_engine.begin() as connection, inside_fn():
                 return fn(Transaction(connection, self.dialect))
@@ -79,8 +101,15 @@ class SqliteStore(Store):
             schema.upgrade(self._write_engine, before=_patient)
         except DBAPIError as error:
             raise self._explain(error) or error from error
+        self._anchor.check()
+
+    def trouble(self) -> Trouble | None:
+        return self._anchor.trouble()
 
     def problems(self) -> list[str]:
+        trouble = self.trouble()
+        if trouble is not None:
+            return [trouble.advice]
         if self._writer is not None and not self._writer.alive:
             return ["The thread that writes to the database has died; restart certbridge."]
         since = self._writer.busy_since if self._writer is not None else None
@@ -92,7 +121,10 @@ class SqliteStore(Store):
             self._probed = time.monotonic()
         if self._probe_problems:
             return list(self._probe_problems)
-        free = shutil.disk_usage(self.path.parent).free
+        try:
+            free = shutil.disk_usage(self.path.parent).free
+        except OSError as error:
+            return [f"The folder {self.path.parent} cannot be looked at: {error.strerror}."]
         if free < FREE_BYTES:
             return [f"The disk of {self.path} is nearly full ({free // 1024} KiB left)."]
         return []
@@ -115,26 +147,57 @@ class SqliteStore(Store):
 
     def checkpoint(self) -> None:
         if self._writer is not None:
-            self._writer.outside(_truncate, wait=WAIT)
+            self._writer.outside(self._truncate, wait=WAIT)
 
     def close(self) -> None:
         if self._writer is not None:
             self._writer.close()
         self._read_engine.dispose()
         self._write_engine.dispose()
+        self._anchor.close()
 
     # -- inside --------------------------------------------------------------------------------
 
-    def _refuse_missing(self) -> None:
-        # SQLite would make an empty file, readable for everybody.
-        if not self.path.exists():
-            raise UnavailableError(schema.not_prepared(str(self.path)), code="store_unavailable")
+    def _stat(self) -> os.stat_result:
+        try:
+            return self.path.stat()
+        except OSError as error:
+            raise UnavailableError(schema.not_prepared(str(self.path)), code="store_unavailable") from error
+
+    def _connect_anchor(self) -> sqlite3.Connection:
+        try:
+            connection = open_file(self.path)
+            _set_up_writing(connection, None)
+            # The log is opened with the first look into the file.
+            connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        except sqlite3.Error as error:
+            raise self._explain(error) or error from error
+        return connection
 
     def _connect_writer(self) -> Connection:
-        connection = self._write_engine.connect()
-        # Only this connection moves the log into the file: two of them can hit SQLite's WAL-reset bug.
-        _raw(connection).execute("PRAGMA wal_autocheckpoint=1000")
-        return connection
+        return self._write_engine.connect()
+
+    def _tidy(self, connection: Connection) -> None:
+        """Moves the log into the file now and then, after those who wait have their answer.
+
+        Not by SQLite itself, in the middle of a commit: then nobody could tell whether it was we who wrote.
+        """
+        self._groups += 1
+        size = self._place.log_bytes()
+        if self._groups < GROUPS and size < self._log_bytes + GROWTH_BYTES:
+            return
+        self._groups = 0
+        self._anchor.check()
+        with self._place.writing():
+            _raw(connection).execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        self._log_bytes = self._place.log_bytes()
+
+    def _truncate(self, connection: Connection) -> None:
+        """Empties the log if no reader is in the way."""
+        self._anchor.check()
+        with self._place.writing():
+            _truncate(connection)
+        self._groups, self._log_bytes = 0, self._place.log_bytes()
 
     def _beside(self, fn: Callable[[Transaction], T], wait: float) -> T:
         try:
@@ -144,6 +207,8 @@ class SqliteStore(Store):
                     transaction = Transaction(connection, self.dialect)
                     with inside_fn():
                         result = fn(transaction)
+                    self._anchor.check()
+            self._anchor.check(stored=None)
         except DBAPIError as error:
             raise self._explain(error) or error from error
         run_hooks(transaction.hooks)
@@ -155,21 +220,15 @@ class SqliteStore(Store):
             return UnavailableError(
                 "Too many pages are being read from the database at once; please try again.", code="store_unavailable"
             )
-        if not isinstance(error, DBAPIError):
+        orig = error.orig if isinstance(error, DBAPIError) else error
+        if not isinstance(orig, sqlite3.Error):
             return None
-        if "no such table" in str(error.orig):
+        if "no such table" in str(orig):
             return UnavailableError(schema.not_prepared(str(self.path)), code="store_unavailable")
-        cause = _CAUSES.get(getattr(error.orig, "sqlite_errorcode", 0) & 0xFF)
+        cause = _CAUSES.get(getattr(orig, "sqlite_errorcode", 0) & 0xFF)
         if cause is None:
             return None
         return UnavailableError(f"The database {self.path} cannot be used: {cause}.", code="store_unavailable")
-
-
-def database_path(url: URL) -> Path:
-    """Returns the file of a SQLite URL. Raises ConfigError for a database in memory."""
-    if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
-        raise ConfigError("database: sqlite needs a file, such as sqlite:///certbridge.db")
-    return Path(url.database).absolute()
 
 
 def has_wal_reset_bug(version: tuple[int, ...]) -> bool:
@@ -179,14 +238,31 @@ def has_wal_reset_bug(version: tuple[int, ...]) -> bool:
     return (3, 7) <= version < (3, 51, 3)
 
 
-def _engine(url: URL, *, write: bool) -> Engine:
+def open_file(path: Path) -> sqlite3.Connection:
+    # mode=rw: SQLite would make an empty file where there is none, readable for everybody.
+    name = f"file:{quote(str(path))}?mode=rw"
+    return sqlite3.connect(name, uri=True, timeout=BUSY_SECONDS, check_same_thread=False)
+
+
+def _engine(url: URL, path: Path, anchor: Anchor, *, write: bool) -> Engine:
     pool: dict[str, Any] = (
         {"poolclass": NullPool}
         if write
         else {"poolclass": QueuePool, "pool_size": 8, "max_overflow": 24, "pool_timeout": WAIT}
     )
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False}, **pool)
-    event.listen(engine, "connect", _set_up_writing if write else _set_up_reading)
+    set_up = _set_up_writing if write else _set_up_reading
+
+    def prepare(connection: sqlite3.Connection, record: object) -> None:
+        try:
+            # A connection to the file that has just come to the path would stay in the pool for good.
+            anchor.refuse()
+            set_up(connection, record)
+        except BaseException:
+            connection.close()
+            raise
+
+    engine = create_engine(url, creator=lambda: open_file(path), **pool)
+    event.listen(engine, "connect", prepare)
     event.listen(engine, "begin", _begin_immediate if write else _begin)
     return engine
 
@@ -242,7 +318,10 @@ def _raw(connection: Connection) -> sqlite3.Connection:
 def _create_private(path: Path) -> None:
     """Creates the file readable for its owner only; SQLite gives its log files the same permissions."""
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        # Never a file that is there: closing it would drop the locks that this process holds on it.
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        return
     except OSError as error:
         raise ConfigError(f"database: {path} cannot be opened for writing ({error.strerror}).") from error
 

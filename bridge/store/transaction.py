@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 
 from sqlalchemy import Connection, text
 
+from bridge.store.place import Trouble
 from bridge.store.types import utc
 
 T = TypeVar("T")
@@ -77,6 +78,14 @@ class Store(ABC):
     @abstractmethod
     def problems(self) -> list[str]:
         """Says why nothing can be stored right now; empty when all is well."""
+
+    def trouble(self) -> Trouble | None:
+        """Says why the database that is open must not be used; told the log already. None while all is well."""
+        return None
+
+    def expect(self, identity: str) -> None:
+        """Tells which database this is, where another one may be behind the same address one day (PostgreSQL)."""
+        return
 
     def warnings(self) -> list[str]:
         """Says what works today and may hurt one day."""

@@ -10,6 +10,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
 
 from bridge.core.errors import UnavailableError
+from bridge.observe import put_off
 from bridge.web.doors import Doors
 from bridge.web.pages import render_refusal
 
@@ -27,8 +28,8 @@ def register(app: Flask, doors: Doors) -> None:
 
     @app.errorhandler(UnavailableError)
     def unavailable(error: UnavailableError) -> Response:
-        log.warning("unavailable", door=request.endpoint, reason=str(error))
-        return _answer(ServiceUnavailable(str(error), retry_after=max(1, round(error.retry_after))), doors)
+        put_off(log, "unavailable", error, door=request.endpoint)
+        return _answer(ServiceUnavailable(error.public, retry_after=max(1, round(error.retry_after))), doors)
 
     @app.errorhandler(Exception)
     def unexpected(error: Exception) -> Response:

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from cli_school import School, completed, make_school
 
+from bridge.store.engine import OwnerLock
+
 PROGRAM = "import sys; from bridge.cli import main; sys.argv[0] = 'certbridge'; main()"
 
 
@@ -79,6 +81,43 @@ def test_a_second_serve_on_the_same_file_is_refused(running: tuple[School, str])
     result = running[0].certbridge("serve")
     assert result.exit_code == 1
     assert "Only one may serve a SQLite file" in result.stderr
+
+
+def test_case_hostile_4_serve_waits_for_a_command_and_says_so(tmp_path: Path) -> None:
+    school = make_school(tmp_path / "school", port=free_port())
+    school.certbridge("sources", "list")
+    log = tmp_path / "log"
+    with log.open("wb") as err, OwnerLock(f"sqlite:///{school.folder}/data/certbridge.db", command=True) as command:
+        process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, "-c", str(school.config), "serve"],
+            stdout=subprocess.PIPE,
+            stderr=err,
+            text=True,
+        )
+        while not command.wanted() or "waiting for a command" not in log.read_text():
+            assert process.poll() is None, log.read_text()
+        second = school.certbridge("serve")
+        assert second.exit_code == 1
+        assert f"process {process.pid}" in second.stderr
+        assert str(os.getpid()) in log.read_text()
+    assert process.stdout is not None
+    assert any(line.startswith("Ctrl-C") for line in process.stdout)
+    assert stop(process) == 0
+
+
+def test_serve_that_waits_for_a_command_ends_when_it_is_told_to(tmp_path: Path) -> None:
+    school = make_school(tmp_path / "school", port=free_port())
+    school.certbridge("sources", "list")
+    with OwnerLock(f"sqlite:///{school.folder}/data/certbridge.db", command=True) as command:
+        process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, "-c", str(school.config), "serve"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        while not command.wanted():
+            assert process.poll() is None
+        assert stop(process) == 0
 
 
 def test_send_posts_a_signed_sample_and_follows_it_to_the_last_mail(running: tuple[School, str], sample: Path) -> None:

@@ -48,6 +48,14 @@ def site(database_url: str, tmp_path: Path) -> Iterator[Site]:
 
 
 @pytest.fixture
+def kept_site(tmp_path: Path) -> Iterator[Site]:
+    """A site whose database is a SQLite file in a folder of its own, which nobody but the daemon has open."""
+    (tmp_path / "data").mkdir()
+    with _site(tmp_path / "site", f"sqlite:///{tmp_path}/data/certbridge.db") as one:
+        yield one
+
+
+@pytest.fixture
 def shared_site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
     """A site on PostgreSQL, for several nodes."""
     request.getfixturevalue("postgres_url")

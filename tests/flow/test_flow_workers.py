@@ -25,6 +25,7 @@ from bridge.app import Bridge, open_bridge
 from bridge.core.models import InboundRequest, State
 from bridge.demo.vendors.stand_in import Answer, Call, Wire
 from bridge.store import artifacts, inbox, outbox, tables
+from bridge.store.engine import OwnerLock
 
 COMPLETED = "course_completed-by-learner"
 CONFIRM = "core_completion_get_course_completion_status"
@@ -223,6 +224,30 @@ def test_a_daemon_that_starts_while_a_command_runs_takes_the_work_over(rig: Rig)
             assert not command.finish_work(inbox_ids=[number])
             rig.wait_settled()
             assert rig.event(number).state is State.DONE
+
+
+def test_case_hostile_4_a_command_hands_its_work_over_to_a_daemon_that_waits_for_it(rig: Rig) -> None:
+    ready = threading.Event()
+
+    def serve() -> None:
+        with rig.running():
+            ready.set()
+            rig.wait_settled()
+
+    def begin(call: Call, respond: Callable[[], Answer], wire: Wire) -> Answer:
+        if not daemon.is_alive() and not ready.is_set():
+            daemon.start()
+            while OwnerLock.serving(config.database_url) is None:
+                threading.Event().wait(0.01)
+        return respond()
+
+    daemon, config = threading.Thread(target=serve), rig.config()
+    rig.moodle.interceptor = begin
+    with open_bridge(config, role="command") as command:
+        numbers = [receive(command, number) for number in range(1, 5)]
+        assert not command.finish_work(inbox_ids=numbers)
+        daemon.join()
+        assert {state(command, number) for number in numbers} == {State.DONE}
 
 
 # -- sources that leave ------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -14,9 +13,9 @@ import pytest
 from sqlalchemy import select, text, update
 from store_samples import at_once, event, request
 
-from bridge.core.errors import ConfigError, UnavailableError
-from bridge.store import inbox, requests
-from bridge.store.engine import OwnerLock, Store, Transaction, open_store
+from bridge.core.errors import MisplacedError, UnavailableError
+from bridge.store import identity, inbox, requests
+from bridge.store.engine import Store, Transaction, open_store
 from bridge.store.tables import requests as requests_table
 
 WRITER = """
@@ -114,44 +113,6 @@ def test_a_command_waits_its_turn_and_then_says_what_is_in_the_way(database_url:
         checkpoints = command.transact(lambda tx: tx.connection.exec_driver_sql("PRAGMA wal_autocheckpoint").scalar())
         assert checkpoints == 0
     assert len(stored(store)) == 1
-
-
-# -- who may serve a SQLite file -----------------------------------------------------------------
-
-
-def test_only_one_may_serve_a_sqlite_file(tmp_path: Any) -> None:
-    url = f"sqlite:///{tmp_path}/x.db"
-    assert not OwnerLock.held_elsewhere(url)
-    with OwnerLock(url):
-        assert OwnerLock.held_elsewhere(url)
-        with pytest.raises(ConfigError, match=rf"process {os.getpid()}\).*x\.db"), OwnerLock(url):
-            pass
-        assert OwnerLock.held_elsewhere(url)
-    assert not OwnerLock.held_elsewhere(url)
-    with OwnerLock(url):
-        pass
-
-
-def test_the_lock_goes_with_the_process_that_held_it(tmp_path: Any) -> None:
-    url = f"sqlite:///{tmp_path}/x.db"
-    code = (
-        "import sys, time; from bridge.store.engine import OwnerLock\n"
-        "with OwnerLock(sys.argv[1]): print('held', flush=True); time.sleep(60)"
-    )
-    with subprocess.Popen([sys.executable, "-c", code, url], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "held\n"
-        assert OwnerLock.held_elsewhere(url)
-        with pytest.raises(ConfigError, match=f"process {process.pid}"), OwnerLock(url):
-            pass
-        process.kill()
-    assert not OwnerLock.held_elsewhere(url)
-
-
-def test_postgresql_may_be_served_by_many() -> None:
-    url = "postgresql+psycopg://a@127.0.0.1/x"
-    with OwnerLock(url), OwnerLock(url):
-        assert not OwnerLock.held_elsewhere(url)
 
 
 # -- PostgreSQL goes away ------------------------------------------------------------------------
@@ -273,3 +234,56 @@ def test_a_duplicate_waits_for_the_first_ones_commit(postgres_store: Store) -> N
     one, two = at_once([lambda: postgres_store.transact(first), second])
     assert (one.result, two.result) == ("new", "duplicate")  # type: ignore[union-attr]
     assert one.inbox_id == two.inbox_id  # type: ignore[union-attr]
+
+
+# -- PostgreSQL is another one than before -------------------------------------------------------
+
+
+def own_database(server: Any, name: str) -> str:
+    server.execute(f"CREATE DATABASE {name} TEMPLATE template_certbridge")
+    return str(server.url(name))
+
+
+def test_a_database_that_was_made_anew_is_another_one(postgres_url: str, postgres_server: Any) -> None:
+    url = own_database(postgres_server, "made_anew")
+    with open_store(url) as store:
+        store.expect(store.transact(lambda tx: identity.ensure(tx, None)))
+        postgres_server.execute("DROP DATABASE made_anew WITH (FORCE)")
+        own_database(postgres_server, "made_anew")
+        for use in (store.transact, store.read):
+            with pytest.raises(MisplacedError, match="another one than certbridge was started with"):
+                use(lambda tx: tx.connection.execute(text("SELECT 1")))
+        trouble = store.trouble()
+        assert trouble is not None
+        assert "has to be restarted" in trouble.public
+    postgres_server.execute("DROP DATABASE made_anew WITH (FORCE)")
+
+
+def test_a_standby_that_only_reads_is_named_and_passes(
+    postgres_url: str, postgres_server: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = own_database(postgres_server, "standby")
+    with open_store(url) as store:
+        store.expect(store.transact(lambda tx: identity.ensure(tx, None)))
+        switch = "ALTER DATABASE standby SET default_transaction_read_only = {}"
+        cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'standby'"
+        postgres_server.execute(switch.format("on"))
+        postgres_server.execute(cut)
+        for _ in range(3):
+            with pytest.raises(MisplacedError, match="can only be read now"):
+                store.transact(lambda tx: requests.record(tx, request()))
+        assert store.trouble() is not None
+        assert caplog.text.count("not storing, issuing or sending anything") == 1
+        postgres_server.execute(switch.format("off"))
+        postgres_server.execute(cut)
+        store.transact(lambda tx: requests.record(tx, request()))
+        assert len(stored(store)) == 1
+    postgres_server.execute("DROP DATABASE standby WITH (FORCE)")
+
+
+@pytest.mark.parametrize("statement", ["DROP SCHEMA public CASCADE", "ALTER TABLE requests DROP COLUMN source"])
+def test_tables_that_are_not_there_are_named(postgres_url: str, statement: str) -> None:
+    with open_store(postgres_url) as store:
+        store.transact(lambda tx: tx.connection.execute(text(statement)))
+        with pytest.raises(MisplacedError, match="has not been prepared"):
+            store.transact(lambda tx: requests.record(tx, request()))
