@@ -34,6 +34,24 @@ NAMES = [
     "incomplete` only, which includes all of this. A letter like Ã or Â says nothing; that a name was read in a",
     "wrong encoding is found out by reading it back.",
 ]
+AGAIN = [
+    "Two tellings of one completion make one certificate: with a key in common, on the same day, or within ten",
+    "minutes (more where the source says so). For a completion on another day `again` decides:",
+    "",
+    "| `again` | what becomes of it |",
+    "| --- | --- |",
+    "| `reuse` | The certificate there is stays the only one. An older completion says how to print its day instead. |",
+    "| `renew` | It gets its own. What renews what follows the days of completion, whatever came when. |",
+    "| `hold` | A person decides. |",
+    "",
+    "After a revocation only a completion on a later day is issued by itself (`renew`); everything else is held as",
+    "`completed_after_revocation`. Nobody is congratulated on a certificate that is expired on its day of issue.",
+    "",
+    "Where a source knows learners by their address alone, another name under it (capitals, accents, spaces and",
+    "the order of words do not count) is held as `another_name`, once for each name. Released, it is another",
+    "person with certificates of their own; released with the name on the certificate, it is the same one. An id",
+    "of the learner in what the source sends settles it for good.",
+]
 
 
 def built() -> dict[str, str]:
@@ -107,6 +125,10 @@ def mapping_reference() -> str:
             "",
             *_table(DOUBTS, "code", "what it is for"),
             *NAMES,
+            "",
+            "## The same learner and course again",
+            "",
+            *AGAIN,
             "",
             "## Transforms",
             "",
