@@ -218,10 +218,9 @@ class OrderDesk:
                 mine = table.c[lane] == self.source, table.c.state.in_(_WORK)
                 open_rows += tx.connection.scalar(select(func.count()).where(*mine)) or 0
                 tx.connection.execute(update(table).where(*mine).values(due_at=past))
-            held = inbox.search(tx, source=self.source, state=State.HELD, limit=1000)
-            asks = [row for row in held if row.code == "another_name"]
             waits = inbox.search(tx, source=self.source, state=State.RETRYING, limit=1000)
-            return open_rows > len([row for row in waits if row.code == "twin"] if asks else [])
+            asked = inbox.search(tx, source=self.source, state=State.HELD, limit=1)
+            return open_rows > len([row for row in waits if row.code == "twin"] if asked else [])
 
         return self.store.transact(hurry)
 
