@@ -170,21 +170,23 @@ class Reservation:
         """Says what one more completion comes to: an end, an earlier one itself, or (None) a cycle of its own."""
         if not theirs:
             return None
-        if self.completion.again == "hold" and not waived(self.row.overrides, "completed_again"):
-            reason = f"{self._told(theirs[-1])} The mapping says `again: hold`: release this event to issue a new one."
-            return Result(State.HELD, "completed_again", reason)
-        if waived(self.row.overrides, "completed_again", "completed_after_revocation"):
-            return None
-        return self._reused(theirs) if self.completion.again == "reuse" else self._after_revocation(theirs)
+        again = self.completion.again
+        if again == "hold":
+            return self._asked_again(theirs[-1])
+        return self._reused(theirs) if again == "reuse" else self._after_revocation(theirs)
 
-    def _reused(self, theirs: Sequence[CertificateHit]) -> Result | completions.CompletionRow:
+    def _asked_again(self, last: CertificateHit) -> Result | None:
+        if waived(self.row.overrides, "completed_again"):
+            return None
+        reason = f"{self._told(last)} The mapping says `again: hold`: release this event to issue a new certificate."
+        return Result(State.HELD, "completed_again", reason)
+
+    def _reused(self, theirs: Sequence[CertificateHit]) -> Result | completions.CompletionRow | None:
         """Keeps the certificate there is; where all were taken back, a person decides."""
         for state in ("issued", "draft", "erased"):
             kept = [one for one in theirs if one.certificate.state == state]
-            if kept and state == "draft":
-                return kept[-1].completion
             if kept:
-                return self._stays(kept[-1])
+                return kept[-1].completion if state == "draft" else self._stays(kept[-1])
         return self._held(theirs[-1])
 
     def _after_revocation(self, theirs: Sequence[CertificateHit]) -> Result | None:
@@ -194,7 +196,9 @@ class Reservation:
         later = [one for one in revoked if one.version.data.completed_on >= mine]
         return self._held(later[-1]) if later else None
 
-    def _held(self, revoked: CertificateHit) -> Result:
+    def _held(self, revoked: CertificateHit) -> Result | None:
+        if waived(self.row.overrides, "completed_after_revocation"):
+            return None
         shown = certificate_id.grouped(revoked.certificate.id)
         reason = f"{self._told(revoked)} That certificate, {shown}, was revoked: release this event to issue a new one."
         return Result(State.HELD, "completed_after_revocation", reason)

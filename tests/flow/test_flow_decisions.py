@@ -10,6 +10,7 @@ from flow.rig import Rig
 from flow.test_flow_moodle import MAY, NOVEMBER, again, completed, policy
 from vendors.faults import Faults
 
+from bridge.core import certificate_id
 from bridge.core.errors import TemporaryError, UnconfirmedError
 from bridge.core.models import State
 from bridge.flow.clerk import _tries
@@ -84,6 +85,21 @@ def test_a_renewed_certificate_does_not_write_over_its_renewal(rig: Rig) -> None
         assert rig.fields()["Certificate ID"] == newest
         told_why = [row for row in rig.deliveries("write_back") if "newest valid" in row.receipt["summary"]]
         assert len(told_why) == 1
+
+
+def test_case_hostile_2b_an_older_completion_that_comes_later_leaves_page_field_and_learner_alone(rig: Rig) -> None:
+    renewed = "every_course:\n  again: renew\n  valid_for: 2 months\ncourses:\n  68: Forklift\n"
+    rig.mapping("thinkific", f"extends: thinkific\n{renewed}")
+    with rig.running():
+        told(rig, "e-1", completed_at="2026-11-20T10:00:00Z")
+        newest = rig.certificate()
+        told(rig, "e-2", completed_at="2026-03-01T10:00:00Z")
+        older = next(hit for hit in rig.certificates() if hit.certificate.id != newest.certificate.id)
+        assert rig.renews(newest) == older.certificate.id
+        assert "renewed by a later certificate" not in rig.page(newest.certificate.id).text
+        assert rig.fields()["Certificate ID"] == certificate_id.grouped(newest.certificate.id)
+        assert len(rig.mails()) == 1, "nobody is congratulated on a certificate that is expired"
+        assert {row.state for row in rig.deliveries("write_back")} == {State.DONE}
 
 
 def test_a_correction_nobody_is_told_of_does_not_take_the_first_mail_away(rig: Rig) -> None:
