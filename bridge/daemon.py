@@ -16,7 +16,7 @@ import structlog
 from bridge.app import Bridge, open_bridge
 from bridge.config import Config
 from bridge.core.errors import ConfigError, UnavailableError
-from bridge.observe import configure_logging
+from bridge.observe import configure_logging, put_off
 from bridge.store import certificates
 from bridge.store.engine import StoppedWaitingError, Transaction
 from bridge.web.application import create_app
@@ -28,6 +28,8 @@ log = structlog.get_logger(__name__)
 
 SECRETS = 30.0
 """Seconds between looks for changed secrets."""
+LISTEN = 0.5
+"""Seconds after which a signal is heard at the latest."""
 
 
 @dataclass
@@ -141,8 +143,10 @@ def serve(
                 log.warning("store", warning=warning)
             log.info("ready", url=run.url, sources=sorted(run.bridge.sources))
             if on_ready is not None:
-                on_ready(run)
-            told.wait()
+                _tell(on_ready, run)
+            # Any thread may be given the signal; Python answers it in this one, and only when this one is awake.
+            while not told.wait(LISTEN):
+                pass
             log.info("stopping")
         if run.left:
             # Everything that can be closed is; a call that never returns must not keep the process.
@@ -153,6 +157,14 @@ def serve(
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _tell(on_ready: Callable[[Running], None], run: Running) -> None:
+    try:
+        on_ready(run)
+    except UnavailableError as error:
+        # It may go away at any moment, this one too; the daemon goes on, and says on /readyz what it waits for.
+        put_off(log, "the sources are not listed", error)
 
 
 def _doors(bridge: Bridge, stopping: threading.Event) -> Doors:

@@ -148,7 +148,9 @@ def _serve_on(console: Console) -> None:
     told = threading.Event()
     before = {number: signal.signal(number, lambda *_: told.set()) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        told.wait()
+        # Python answers a signal in this thread, and only when it is awake, whichever thread was given it.
+        while not told.wait(0.5):
+            pass
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -36,7 +36,7 @@ class Daemon:
         with log.open("wb") as out:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", PROGRAM, "-c", str(config), "serve"],
-                env={**kept, **crash, "PYTHONPATH": str(ROOT)},
+                env={**kept, **crash, "PYTHONPATH": str(ROOT), "PYTHONFAULTHANDLER": "1"},
                 cwd=config.parent,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -87,6 +87,8 @@ class Daemon:
         try:
             return self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
+            self.signal(signal.SIGABRT)  # every thread writes where it is
+            self._process.wait()
             raise AssertionError(f"the daemon did not end:\n{self.log()}") from None
 
     def signal(self, number: signal.Signals) -> None:

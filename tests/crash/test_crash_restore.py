@@ -15,6 +15,7 @@ from crash_daemon import PROGRAM, ROOT, Daemon
 from crash_load import Completed, complete, completions
 from crash_site import Site, assert_file_whole
 
+from bridge.core import certificate_id
 from bridge.store.engine import open_store
 
 EIGHT = 8
@@ -173,15 +174,16 @@ def test_case_hostile_1_while_the_file_is_not_in_its_place_nothing_is_taken_in_a
         put_back = take(database(kept_site))
         assert daemon.post(*complete(kept_site, one)) == 503, take
         assert "database" in reasons(daemon)
-        page = daemon.get("/c/0000-0000-0000-0000-0")
+        page = daemon.get(f"/c/{certificate_id.grouped(certificate_id.new())}")
         assert page is not None
-        assert page[0] in (404, 503)
+        assert page[0] == 503
         put_back()
         assert daemon.ready(), reasons(daemon)
         assert daemon.post(*complete(kept_site, one)) == 200
         daemon.eventually(lambda number=number: len(kept_site.message_ids()) == number, "mail it")  # type: ignore[misc]
     assert "Traceback" not in daemon.log()
-    assert daemon.log().count("not storing, issuing or sending anything") == len(AWAY)
+    # Once for each, and not for each request; between two steps of one taking away a look may fall.
+    assert len(AWAY) <= daemon.log().count("not storing, issuing or sending anything") <= 2 * len(AWAY)
     daemon.kill()
     assert found(kept_site) == len(AWAY)
 
