@@ -31,7 +31,7 @@ def subject_of(tx: Transaction, row: inbox.InboxRow, said: Completion, known: Se
         return apart
     asked = event_keys.question(tx, row.source, row.test, _question(said), row.id)
     if asked != row.id:
-        return _answered(tx, asked, said)
+        return _answered(tx, asked, said, names)
     return apart if waived(row.overrides, ANOTHER_NAME) else Result(State.HELD, ANOTHER_NAME, question(said, names))
 
 
@@ -67,12 +67,16 @@ def _question(said: Completion) -> str:
     return "\x1f".join((said.subject, said.course.id, mark(said.recipient.name)))
 
 
-def _answered(tx: Transaction, asked: int, said: Completion) -> str | Result:
+def _answered(tx: Transaction, asked: int, said: Completion, names: Sequence[str]) -> str | Result:
     """Follows the answer to the event that asked first. Raises TwinError while there is none."""
     first = inbox.get(tx, asked)
     answer = completions.get(tx, first.completion_id) if first is not None and first.completion_id else None
     if answer is not None:
         return answer.subject
+    if first is not None and waived(first.overrides, ANOTHER_NAME):
+        # It was answered, whatever became of that event afterwards.
+        name = first.overrides.get("recipient.name", said.recipient.name)
+        return said.subject if any(same_name(name, one) for one in names) else another(said.subject, name)
     who = f"{said.recipient.name}, {said.course.title}: event {asked}"
     if first is not None and first.state is not State.CANCELLED:
         raise TwinError(f"{who} asks about the same name under the address {said.subject}. Answer that one.")

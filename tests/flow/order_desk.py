@@ -183,8 +183,13 @@ class OrderDesk:
 
     def tell(self, event: SourceEvent) -> int:
         """Stores an event as a webhook would."""
-        new = inbox.NewEvent(source=self.source, test=False, event=event, body_sha256=digest(event), request_id=None)
-        return self.store.transact(lambda tx: inbox.put(tx, new)).inbox_id
+
+        def put(tx: Transaction) -> int:
+            told = event.model_copy(update={"received_at": tx.now})
+            new = inbox.NewEvent(source=self.source, test=False, event=told, body_sha256=digest(told), request_id=None)
+            return inbox.put(tx, new).inbox_id
+
+        return self.store.transact(put)
 
     def step(self) -> bool:
         """Works on whatever is due, one row; False when nothing is."""
