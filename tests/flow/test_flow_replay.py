@@ -210,7 +210,7 @@ def test_the_command_lists_what_came_of_a_request_that_was_read_again(
         event = rig.thinkific.school.completed_event(97472, event_id="e-1")
         monkeypatch.setattr(connector, "parse", lambda request: [*parse(request), *parse(request)])
         number = rig.post_signed(event).event
-        assert "events_per_request is 1" in (rig.event(number).reason or "")
+        assert "(limits: events_per_request)" in (rig.event(number).reason or "")
         monkeypatch.undo()
         said = json.loads(rig.certbridge("events", "replay", str(number), "--json"))
     assert [(one["id"], one["state"]) for one in said["events"]] == [(number, "done"), (number + 1, "done")]
