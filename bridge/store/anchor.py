@@ -62,13 +62,18 @@ class Anchor:
 
     def trouble(self) -> Trouble | None:
         """Looks, tells the log and the other processes once what changed, and returns what is wrong."""
-        found = self._place.look() or (self._lock.trouble() if self._lock is not None else None)
+        found = self._look()
         if found != self._told:
             with self._one:
+                # Once more: another thread may have looked later than this one, and told it already.
+                found = self._look()
                 if found != self._told:
                     self._told = found
                     self._changed(found)
         return found
+
+    def _look(self) -> Trouble | None:
+        return self._place.look() or (self._lock.trouble() if self._lock is not None else None)
 
     def close(self) -> None:
         """Ends the connection, which moves the log into the file; not where the file at the path is another one."""

@@ -103,7 +103,7 @@ def test_case_hostile_1_a_backup_restored_over_the_running_file_ends_with_a_mess
     for words in (("doctor",), ("events", "list")):
         said = command(kept_site, *words)
         assert said.returncode == 1, said
-        assert "restart certbridge" in said.stderr.replace("start certbridge", "restart certbridge")
+        assert "start certbridge" in said.stderr
     assert daemon.log().count("not storing, issuing or sending anything") == 1
     assert "Traceback" not in daemon.log()
     assert len(kept_site.message_ids()) == EIGHT
