@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from bridge.core.mapping import waived
-from bridge.core.models import Completion, State
+from bridge.core.models import CLAIMABLE, Completion, State
 from bridge.core.person import another, is_address, mark, same_name
 from bridge.flow.result import Result, TwinError
 from bridge.store import certificates, chain, completions, event_keys, inbox
@@ -73,7 +73,8 @@ def _answered(tx: Transaction, asked: int, said: Completion, names: Sequence[str
     answer = completions.get(tx, first.completion_id) if first is not None and first.completion_id else None
     if answer is not None:
         return answer.subject
-    if first is not None and waived(first.overrides, ANOTHER_NAME):
+    moving = first is not None and first.state in CLAIMABLE
+    if first is not None and not moving and waived(first.overrides, ANOTHER_NAME):
         # It was answered, whatever became of that event afterwards.
         name = first.overrides.get("recipient.name", said.recipient.name)
         return said.subject if any(same_name(name, one) for one in names) else another(said.subject, name)

@@ -55,7 +55,8 @@ CERTIFICATES = {
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    known = {c.id: PublicCertificate(c, date(2026, 5, 5), CERTIFICATES["valid"].id) for c in CERTIFICATES.values()}
+    later = {"renewed_by": CERTIFICATES["valid"].id}
+    known = {c.id: PublicCertificate(c.model_copy(update=later), date(2026, 5, 5)) for c in CERTIFICATES.values()}
     doors = Doors(
         settings=WebSettings("http://localhost", "Acme"),
         receive=lambda source, request, *, peer: Reply(200, b""),
