@@ -26,7 +26,7 @@ EVENT = "pe50100100_certificate_issued"
 @pytest.fixture
 def made(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     """A HubSpot account whose bridge is not started yet; it also sends a custom event."""
-    rig.set("limits.read_seconds", 0.5)
+    rig.set("limits.read_seconds", 3)
     write_back = {"url_property": "certificate_url", "issued_property": "certificate_issued_at", "event": EVENT}
     with connected(rig, monkeypatch, write_back=write_back) as hub:
         yield hub

@@ -360,7 +360,7 @@ def test_a_kajabi_in_trouble_is_asked_again(site: Site, mode: Mode, code: str) -
 
 
 def test_a_kajabi_that_is_silent_is_asked_again(site: Site) -> None:
-    site.rig.set("limits.read_seconds", 0.2)
+    site.rig.set("limits.read_seconds", 2)
     site.faults.next(1, "slow", "token", seconds=5)
     with site.running() as rig:
         completes(site)

@@ -402,7 +402,7 @@ def test_too_many_requests_let_the_source_rest(site: Site) -> None:
 
 
 def test_a_moodle_that_is_silent_is_asked_again(site: Site) -> None:
-    site.rig.set("limits.read_seconds", 0.2)
+    site.rig.set("limits.read_seconds", 2)
     site.faults.next(1, "slow", "core_course_get_courses_by_field", seconds=5)
     with site.running() as rig:
         completes(site)

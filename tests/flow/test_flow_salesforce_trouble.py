@@ -23,7 +23,7 @@ FILE = "POST /services/data/v67.0/sobjects/ContentVersion"
 @pytest.fixture
 def made(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Iterator[Crm]:
     """An organisation whose bridge is not started yet."""
-    rig.set("limits.read_seconds", 0.5)
+    rig.set("limits.read_seconds", 3)
     with connected(rig, monkeypatch) as crm:
         yield crm
 

@@ -408,7 +408,7 @@ def test_a_teachable_in_trouble_is_asked_again(school: School, mode: Mode, code:
 
 
 def test_a_teachable_that_is_silent_is_asked_again(school: School) -> None:
-    school.rig.set("limits.read_seconds", 0.2)
+    school.rig.set("limits.read_seconds", 2)
     school.faults.next(1, "slow", "/users/", seconds=5)
     with school.running() as rig:
         completes(school)
