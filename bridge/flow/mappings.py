@@ -32,10 +32,17 @@ class MappingFile:
 
 
 @dataclass(slots=True)
-class _Shelf:
-    mapping: CompiledMapping
-    seen: str | None = None
-    """Hash of the files this node last looked at, working or not, so that a broken edit is reported once."""
+class _Look:
+    """What the files of one mapping said when this node looked last."""
+
+    text: str | None = None
+    """Of the admin's file; None when it could not be read."""
+    extended: Mapping[str, str | None] = field(default_factory=dict)
+    """Name to text of the mappings that it extended when it was parsed last."""
+    parsed: bool = False
+    """Whether these texts were parsed, so that this is done once."""
+    awaiting: tuple[MappingBundle, CompiledMapping] | None = None
+    """What they say, refused for something outside them (a template that is not there), which may come any moment."""
 
 
 @dataclass
@@ -54,14 +61,15 @@ class Mappings:
     """In which times are told to people."""
     problems: dict[str, str] = field(default_factory=dict)
     """Source name to what is wrong with its file now; empty when all is well."""
-    _shelves: dict[str, _Shelf] = field(default_factory=dict)
+    _current: dict[str, CompiledMapping] = field(default_factory=dict)
+    _looks: dict[str, _Look] = field(default_factory=dict)
     _unusable: set[str] = field(default_factory=set)
     """Hashes of stored versions this release cannot read, each reported once."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def current(self, source: str) -> CompiledMapping:
         """Returns the mapping in force. Raises KeyError for a source that was not started."""
-        return self._shelves[source].mapping
+        return self._current[source]
 
     def start(self) -> None:
         """Loads every mapping; for a broken file the version that was in force stays.
@@ -79,42 +87,75 @@ class Mappings:
 
     def _start(self, source: str) -> None:
         stored = self._stored(source)
+        look = self._looks[source] = _Look()
         if self.beside and stored is not None:
-            self._shelves[source] = _Shelf(stored)
+            self._current[source] = stored
             return
         try:
-            bundle, mapping = self._read(source)
+            bundle, mapping = self._judged(source, look, read_text(self.files[source], self.shipped))
         except MappingError as error:
             if stored is None:
                 raise
-            self._shelves[source] = _Shelf(stored)
+            self._current[source] = stored
             self._report(source, error)
         else:
             self._put_in_force(source, bundle, mapping)
 
     def refresh(self) -> None:
-        """Takes over edited files, and versions another node put in force; called on a schedule."""
+        """Takes over files that were edited before the last call, and versions another node put in force.
+
+        Called on a schedule: a file that says the same as at the last call is not parsed again.
+        """
         with self._lock:
             for source in self.files:
                 self._refresh_from_file(source)
                 self._refresh_from_store(source)
 
     def _refresh_from_file(self, source: str) -> None:
-        shelf = self._shelves[source]
+        look, text, unreadable = self._looks[source], None, None
         try:
-            bundle = read_bundle(self.files[source], self.shipped)
-            if bundle.sha256 in (shelf.seen, shelf.mapping.sha256):
-                if bundle.sha256 == shelf.mapping.sha256:
-                    self.problems.pop(source, None)
-                return
-            shelf.seen = bundle.sha256
-            mapping = compiled(self.files[source], bundle)
-            self.check(mapping)
+            text = read_text(self.files[source], self.shipped)
+        except MappingError as error:
+            unreadable = error
+        extended = {name: self.shipped(name) for name in look.extended}
+        if (text, extended) != (look.text, look.extended):
+            # Many editors empty a file, or take it away, before they write it: what two looks find counts.
+            self._looks[source] = _Look(text, extended)
+        elif unreadable is not None:
+            self._report(source, unreadable)
+        elif text is not None and (not look.parsed or look.awaiting):
+            self._take_over(source, look, text)
+
+    def _take_over(self, source: str, look: _Look, text: str) -> None:
+        try:
+            bundle, mapping = self._judged(source, look, text)
         except MappingError as error:
             self._report(source, error)
             return
-        self._put_in_force(source, bundle, mapping)
-        log.info("mapping replaced", source=source, version=mapping.sha256[:12])
+        self.problems.pop(source, None)
+        if bundle.sha256 != self.current(source).sha256:
+            self._put_in_force(source, bundle, mapping)
+            log.info("mapping replaced", source=source, version=mapping.sha256[:12])
+
+    def _judged(self, source: str, look: _Look, text: str) -> tuple[MappingBundle, CompiledMapping]:
+        """Returns what the files say, if it can be put in force. Raises MappingError."""
+        if look.awaiting is None:
+            bundle = self._gathered(source, look, text)
+            look.awaiting = bundle, compiled(self.files[source], bundle)
+        bundle, mapping = look.awaiting
+        self.check(mapping)
+        look.awaiting = None
+        return bundle, mapping
+
+    def _gathered(self, source: str, look: _Look, text: str) -> MappingBundle:
+        extended: dict[str, str | None] = {}
+
+        def noted(name: str) -> str | None:
+            extended[name] = self.shipped(name)
+            return extended[name]
+
+        look.text, look.extended, look.parsed = text, extended, True
+        return gathered(self.files[source], text, noted)
 
     def _report(self, source: str, error: MappingError) -> None:
         text = f"{error}\nNothing changed: the version of {self._since(source)} stays in use."
@@ -132,7 +173,7 @@ class Mappings:
             return
         mapping = self._stored(source)
         if mapping is not None:
-            self._shelves[source].mapping = mapping
+            self._current[source] = mapping
             log.info("mapping taken over", source=source, version=mapping.sha256[:12], by=active.by)
 
     def _stored(self, source: str) -> CompiledMapping | None:
@@ -162,14 +203,7 @@ class Mappings:
                 history.add(tx, "mapping.activated", actor=self.node, data={"source": source, "sha256": sha})
 
         self.store.transact(write)
-        self._shelves[source] = _Shelf(mapping, bundle.sha256)
-        self.problems.pop(source, None)
-
-    def _read(self, source: str) -> tuple[MappingBundle, CompiledMapping]:
-        bundle = read_bundle(self.files[source], self.shipped)
-        mapping = compiled(self.files[source], bundle)
-        self.check(mapping)
-        return bundle, mapping
+        self._current[source] = mapping
 
 
 def read_mapping(file: MappingFile, shipped: Callable[[str], str | None]) -> CompiledMapping:
@@ -191,19 +225,27 @@ def compiled(file: MappingFile, bundle: MappingBundle) -> CompiledMapping:
 
 def read_bundle(file: MappingFile, shipped: Callable[[str], str | None]) -> MappingBundle:
     """Reads a mapping and everything it extends. Raises MappingError."""
+    return gathered(file, read_text(file, shipped), shipped)
+
+
+def read_text(file: MappingFile, shipped: Callable[[str], str | None]) -> str:
+    """Reads what the admin's file says (the shipped mapping where there is none). Raises MappingError."""
     if file.path is None:
         text = shipped(file.connector)
-    else:
-        try:
-            text = file.path.read_text(encoding="utf-8")
-        except FileNotFoundError as error:
-            raise MappingError(_no_such_file(file.source, file.path)) from error
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-            text = f"{file.path}: the mapping of source {file.source!r} cannot be read: {reason}"
-            raise MappingError(text) from error
-    if text is None:
-        raise MappingError(f"source {file.source!r}: there is no shipped mapping named {file.connector!r}")
+        if text is None:
+            raise MappingError(f"source {file.source!r}: there is no shipped mapping named {file.connector!r}")
+        return text
+    try:
+        return file.path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise MappingError(_no_such_file(file.source, file.path)) from error
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise MappingError(f"{file.path}: the mapping of source {file.source!r} cannot be read: {reason}") from error
+
+
+def gathered(file: MappingFile, text: str, shipped: Callable[[str], str | None]) -> MappingBundle:
+    """Returns a mapping of this text with everything it extends. Raises MappingError."""
     return gather(file.path.name if file.path else f"{file.connector}.yaml", text, shipped, wanted=file.connector)
 
 

@@ -85,11 +85,18 @@ class Rig:
             block[last] = value
 
     def mapping(self, source: str, text: str) -> Path:
-        """Writes the mapping of a source."""
+        """Writes the mapping of a source, whole at once: a running bridge never finds half of it."""
         path = self.folder / "mappings" / f"{source}-courses.yaml"
         path.parent.mkdir(exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        beside = path.with_suffix(".new")
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
         return path
+
+    def take_over_mappings(self) -> None:
+        """Has edited mappings taken over, as the running bridge does at its second look."""
+        for _ in range(2):
+            self.bridge.mappings.refresh()
 
     def config(self) -> Config:
         """Writes the configuration and reads it as the command does."""

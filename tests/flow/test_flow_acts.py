@@ -64,7 +64,7 @@ def test_a_poll_that_tells_of_it_takes_back_as_a_webhook_does_and_once(any_harbo
 
 def test_without_a_key_learner_and_course_mean_the_latest_completion(harbour: Site) -> None:
     harbour.rig.mapping("harbour", MAPPING + "every_course: {again: renew}\n")
-    harbour.rig.bridge.mappings.refresh()
+    harbour.rig.take_over_mappings()
     harbour.told(harbour.vendor.completed(1, person(harbour)))
     later = {**harbour.vendor.completions[0], "enrolment": "e-9", "completed_at": (AT + timedelta(days=9)).isoformat()}
     harbour.told(harbour.vendor.completed(2, later))
@@ -149,12 +149,12 @@ def test_a_completion_that_comes_long_after_it_was_taken_back_is_held(any_harbou
 
 def test_what_was_held_when_it_was_taken_back_asks_again_before_it_is_issued(harbour: Site) -> None:
     harbour.rig.mapping("harbour", "extends: harbour\nother_courses: hold\n")
-    harbour.rig.bridge.mappings.refresh()
+    harbour.rig.take_over_mappings()
     harbour.told(harbour.vendor.completed(1, person(harbour, enrolment="e-7")))
     took_back(harbour, enrolment="e-7")
     _given_up(harbour)
     harbour.rig.mapping("harbour", MAPPING)
-    harbour.rig.bridge.mappings.refresh()
+    harbour.rig.take_over_mappings()
     harbour.rig.certbridge("events", "replay", "--held", "--yes")
     harbour.rig.wait_settled()
     assert harbour.codes()[0] == ("held", "taken_back")
@@ -257,7 +257,7 @@ def test_what_was_held_or_ignored_is_forgotten_too_and_is_not_brought_in_anew(
 ) -> None:
     site = any_harbour
     site.rig.mapping("harbour", "extends: harbour\nother_courses: hold\ncourses: {69: Fire}\n")
-    site.rig.bridge.mappings.refresh()
+    site.rig.take_over_mappings()
     site.told(site.vendor.completed(1, person(site, enrolment=enrolment)))
     old = site.vendor.complete("7", AT - timedelta(days=900), course="69", enrolment=enrolment and "e-8")
     site.told(site.vendor.completed(2, old))
@@ -371,7 +371,7 @@ def _written_back(site: Site) -> outbox.OutboxRow:
 
 def test_asked_first_a_person_decides_about_forgetting(harbour: Site) -> None:
     harbour.rig.mapping("harbour", MAPPING + "events: {learner.deleted: {erasure: {policy: ask}}}\n")
-    harbour.rig.bridge.mappings.refresh()
+    harbour.rig.take_over_mappings()
     harbour.told(harbour.vendor.completed(1, person(harbour)))
     forget(harbour)
     assert harbour.codes()[-1] == ("held", "erasure")
@@ -521,7 +521,7 @@ def test_after_a_merge_the_latest_completion_is_the_latest_by_date(harbour: Site
 
 def test_who_was_merged_and_is_forgotten_is_forgotten_under_every_id(harbour: Site) -> None:
     harbour.rig.mapping("harbour", "extends: harbour\nother_courses: hold\ncourses: {68: Fire}\n")
-    harbour.rig.bridge.mappings.refresh()
+    harbour.rig.take_over_mappings()
     harbour.told(harbour.vendor.completed(1, person(harbour, "7")))
     harbour.told(harbour.vendor.completed(2, person(harbour, "8")))
     harbour.told(harbour.vendor.completed(3, person(harbour, "9", course="99")))

@@ -95,7 +95,7 @@ def test_a_wrong_declaration_never_replaces_the_one_that_works(rig: Rig, northwi
     with rig.running():
         wrong = NORTHWIND.replace("item.event", "itme.event").replace("data.fetched.user.name", "dat.fetched.user.name")
         declare(rig, "northwind", wrong)
-        rig.bridge.mappings.refresh()
+        rig.take_over_mappings()
         said = refusal(rig, "check")
         assert 'mappings/northwind.yaml:14:11 source.webhook has "type: {{ itme.event }}". "itme" is not known' in said
         assert 'mappings/northwind.yaml:53:13 Event "course.finished", completion has "name:' in said

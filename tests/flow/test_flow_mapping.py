@@ -10,9 +10,11 @@ import pytest
 from flow.rig import Rig, to
 
 import bridge.app
+import bridge.flow.mappings
 import bridge.flow.work
 from bridge.config import shipped_mapping
 from bridge.core.errors import ConfigError, MappingError
+from bridge.core.mapping import gather
 from bridge.core.models import State
 from bridge.flow.mappings import MappingFile, read_bundle
 from bridge.store import inbox
@@ -100,6 +102,64 @@ def test_a_broken_edit_keeps_the_old_version_and_says_so_until_it_is_mended(live
     live.post_signed(event(live, "e-2", id=97473, user=user))
     live.wait_settled()
     assert live.certificates()[1].version.data.course.title == "Forklift Operator, Level 2"
+
+
+def test_a_file_that_is_being_saved_is_neither_taken_over_nor_reported(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bridge.app, "REFRESH", 3600.0)
+    whole = "extends: thinkific\nother_courses: skip\ncourses:\n  68: Forklift Operator\n  69: First Aid\n"
+    rig.mapping("thinkific", whole)
+    with rig.running():
+        mappings = rig.bridge.mappings
+        before = mappings.current("thinkific").sha256
+        path = rig.folder / "mappings" / "thinkific-courses.yaml"
+        # Each of these is a mapping, or nearly: with the third, whoever completed First Aid would get nothing.
+        for saved in ("", whole[:15], whole[: whole.index("  69")]):
+            path.write_text(saved)
+            mappings.refresh()
+            assert (mappings.problems, mappings.current("thinkific").sha256) == ({}, before)
+        path.unlink()
+        mappings.refresh()
+        assert mappings.problems == {}
+        rig.mapping("thinkific", GOOD)
+        rig.take_over_mappings()
+        assert mappings.current("thinkific").sha256 != before
+
+
+def test_a_mapping_that_named_a_missing_template_is_taken_over_once_the_template_is_there(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bridge.app, "REFRESH", 3600.0)
+    with rig.running():
+        mappings = rig.bridge.mappings
+        before = mappings.current("thinkific").sha256
+        rig.mapping("thinkific", "extends: thinkific\ncourses:\n  68: {title: Forklift, template: forklift}\n")
+        rig.take_over_mappings()
+        assert "forklift" in mappings.problems["thinkific"]
+        page = rig.folder / "templates" / "forklift" / "certificate.html"
+        page.parent.mkdir(parents=True)
+        page.write_text("<html><body><p>{{ name }} completed {{ course }}. {{ certificate_id }}</p></body></html>")
+        mappings.refresh()
+        assert mappings.problems == {}
+        assert mappings.current("thinkific").sha256 != before
+
+
+def test_a_mapping_is_parsed_when_it_changed_and_not_at_every_look(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bridge.app, "REFRESH", 3600.0)
+    parsed: list[str] = []
+
+    def counted(name: str, *parts: Any, **named: Any) -> Any:
+        parsed.append(name)
+        return gather(name, *parts, **named)
+
+    with rig.running():
+        monkeypatch.setattr(bridge.flow.mappings, "gather", counted)
+        for text in (MISSPELT, GOOD):
+            rig.mapping("thinkific", text)
+            for _ in range(5):
+                rig.take_over_mappings()
+    assert parsed.count("thinkific-courses.yaml") == len((MISSPELT, GOOD))
 
 
 def test_an_edit_with_broken_yaml_is_reported_and_taking_it_back_ends_the_report(live: Rig) -> None:

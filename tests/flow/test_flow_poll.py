@@ -140,7 +140,7 @@ def test_without_a_shared_key_learner_course_and_time_tell(any_harbour: Site) ->
 def test_a_held_webhook_event_is_not_brought_in_once_more(any_harbour: Site, enrolment: str | None) -> None:
     site = any_harbour
     site.rig.mapping("harbour", "extends: harbour\nother_courses: hold\n")
-    site.rig.bridge.mappings.refresh()
+    site.rig.take_over_mappings()
     site.first_contact()
     said = site.vendor.complete("1", AT, enrolment=enrolment)
     site.told(site.vendor.completed(1, said))
