@@ -11,6 +11,7 @@ from flow.rig import Rig, to
 
 import bridge.app
 import bridge.flow.mappings
+import bridge.flow.upkeep
 import bridge.flow.work
 from bridge.config import shipped_mapping
 from bridge.core.errors import ConfigError, MappingError
@@ -41,6 +42,11 @@ REFUSAL = (
 def _look_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bridge.app, "REFRESH", 0.02)
     monkeypatch.setattr(bridge.flow.work, "PAUSE", 0.02)
+
+
+def _look_only_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leaves it to the test when edited files are looked at."""
+    monkeypatch.setattr(bridge.flow.upkeep.Upkeep, "look", lambda upkeep: None)
 
 
 def event(rig: Rig, event_id: str = "e-1", **payload: Any) -> dict[str, Any]:
@@ -107,7 +113,7 @@ def test_a_broken_edit_keeps_the_old_version_and_says_so_until_it_is_mended(live
 def test_a_file_that_is_being_saved_is_neither_taken_over_nor_reported(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bridge.app, "REFRESH", 3600.0)
+    _look_only_here(monkeypatch)
     whole = "extends: thinkific\nother_courses: skip\ncourses:\n  68: Forklift Operator\n  69: First Aid\n"
     rig.mapping("thinkific", whole)
     with rig.running():
@@ -130,7 +136,7 @@ def test_a_file_that_is_being_saved_is_neither_taken_over_nor_reported(
 def test_a_mapping_that_named_a_missing_template_is_taken_over_once_the_template_is_there(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bridge.app, "REFRESH", 3600.0)
+    _look_only_here(monkeypatch)
     with rig.running():
         mappings = rig.bridge.mappings
         before = mappings.current("thinkific").sha256
@@ -146,7 +152,7 @@ def test_a_mapping_that_named_a_missing_template_is_taken_over_once_the_template
 
 
 def test_a_mapping_is_parsed_when_it_changed_and_not_at_every_look(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bridge.app, "REFRESH", 3600.0)
+    _look_only_here(monkeypatch)
     parsed: list[str] = []
 
     def counted(name: str, *parts: Any, **named: Any) -> Any:
